@@ -1,0 +1,1 @@
+"""Pictures made by the project itself, with exact labels: displays, meters, photographs."""
