@@ -1,0 +1,52 @@
+"""One rectified counter display, drawn with exact labels: drums (analog) or an LCD / 7-segment row (digital)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Box = tuple[float, float, float, float, str]
+
+KINDS = ("analog", "digital")
+
+
+@dataclass(frozen=True)
+class DisplayArt:
+    """A drawn display and everything that is to be read in it.
+
+    Attributes:
+        image: uint8 (h, w, 3) RGB, the rectified display from edge to edge, h about 90 to 140 px.
+        boxes: x1, y1, x2, y2 in pixels of `image`, and the class as in `reader.symbols.STAGE2_CLASSES`.
+        reading: what a person reads, e.g. "00123.456".
+        kind: "analog" or "digital".
+    """
+
+    image: np.ndarray
+    boxes: tuple[Box, ...]
+    reading: str
+    kind: str
+
+
+def draw_display(rng: np.random.Generator, kind: str | None = None) -> DisplayArt:
+    """Draw a random display.
+
+    Args:
+        rng: the only source of chance: the same state draws the same bytes.
+        kind: "analog" or "digital"; None chooses (digital in one of four).
+
+    Returns:
+        The display with its labels.
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+    if kind is not None and kind not in KINDS:
+        raise ValueError(f"unknown kind of display {kind!r}: wanted one of {', '.join(KINDS)} or None")
+    if kind is None:
+        kind = "digital" if rng.random() < 0.25 else "analog"
+    h, w = int(rng.integers(90, 141)), int(rng.integers(400, 700))
+    digits = "".join(str(d) for d in rng.integers(0, 10, 5))
+    image = np.full((h, w, 3), 200, np.uint8)
+    boxes = tuple((w * i / 5, 2.0, w * (i + 1) / 5, h - 2.0, c) for i, c in enumerate(digits))
+    return DisplayArt(image, boxes, digits, kind)
