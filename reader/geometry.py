@@ -1,0 +1,276 @@
+"""Quadrilaterals and homographies: from the corners of a display to the rectified display and back.
+
+Corners are (4, 2), x and y in pixels, clockwise from the display's OWN top-left corner (clockwise as seen on a screen,
+y downwards). Their order carries the orientation of the display, so nothing here sorts them. A homography `H` is a
+3x3 float64 matrix between continuous coordinates (see `reader.image`): [x', y', w] = H [x, y, 1].
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from reader.types import Float32, UInt8
+
+Float64 = npt.NDArray[np.float64]
+
+#: Room around the display on each of its four sides, in heights of the display, when it is cut out for stage 2.
+MARGIN = 0.15
+#: At most this many samples a pixel and axis when a display is shrunk; bounds the memory for absurd corners.
+_MAX_SAMPLES = 16
+
+
+def _quad(corners: npt.ArrayLike) -> Float64:
+    quad = np.asarray(corners, np.float64)
+    if quad.shape != (4, 2) or not np.isfinite(quad).all():
+        raise ValueError(f"corners are 4 finite x, y pairs, not {quad.shape}: {quad.tolist()}")
+    return quad
+
+
+def _sides(quad: Float64) -> tuple[float, float]:
+    """Mean length of the left and right side, and of the top and bottom side."""
+    top, right, bottom, left = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
+    return float(left + right) / 2, float(top + bottom) / 2
+
+
+def signed_area(corners: npt.ArrayLike) -> float:
+    """Area in square pixels; negative when the points run counter-clockwise on the screen (shoelace formula)."""
+    x, y = np.asarray(corners, np.float64).T
+    x, y = x - x.mean(), y - y.mean()  # keeps the precision for points far from the origin
+    return float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2)
+
+
+def is_clockwise(corners: npt.ArrayLike) -> bool:
+    """Whether the points run clockwise as seen on a screen (y downwards)."""
+    return signed_area(corners) > 0
+
+
+def is_convex(corners: npt.ArrayLike) -> bool:
+    """Whether four points in this order are a convex quadrilateral of either winding, without crossing or flat ones."""
+    edges = np.roll(_quad(corners), -1, axis=0) - _quad(corners)
+    nexts = np.roll(edges, -1, axis=0)
+    turns = edges[:, 0] * nexts[:, 1] - edges[:, 1] * nexts[:, 0]
+    flat = 1e-9 * np.abs(edges).max() ** 2
+    return bool((turns > flat).all() or (turns < -flat).all())
+
+
+def orientation(corners: npt.ArrayLike) -> float:
+    """Direction in which the display is read, in degrees (-180, 180]: 0 upright, 90 downwards, 180 upside down."""
+    quad = _quad(corners)
+    dx, dy = (quad[1] + quad[2] - quad[0] - quad[3]) / 2
+    degrees = math.degrees(math.atan2(dy, dx))
+    return 180.0 if degrees == -180.0 else degrees
+
+
+def display_size(corners: npt.ArrayLike) -> tuple[int, int]:
+    """Height and width of the display in whole photo pixels (mean of opposite sides, at least 1)."""
+    height, width = _sides(_quad(corners))
+    return max(1, round(height)), max(1, round(width))
+
+
+def warp_points(points: npt.ArrayLike, homography: Float64) -> Float64:
+    """Points moved by a homography.
+
+    Args:
+        points: (..., 2) x, y.
+        homography: (3, 3).
+
+    Returns:
+        float64 of the same shape as `points`.
+    """
+    points = np.asarray(points, np.float64)
+    moved = np.concatenate([points, np.ones_like(points[..., :1])], axis=-1) @ homography.T
+    return np.asarray(moved[..., :2] / moved[..., 2:], np.float64)
+
+
+def inverse(homography: Float64) -> Float64:
+    """The homography back, scaled so that its last number is 1."""
+    back = np.linalg.inv(homography)
+    return np.asarray(back / back[2, 2], np.float64)
+
+
+def homography_between(source: npt.ArrayLike, target: npt.ArrayLike) -> Float64:
+    """The homography that takes four points to four points.
+
+    Raises:
+        ValueError: three of the points lie on one line.
+    """
+    source, target = _quad(source), _quad(target)
+    rows = []
+    for (x, y), (u, v) in zip(source, target, strict=True):
+        rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y])
+        rows.append([0, 0, 0, x, y, 1, -v * x, -v * y])
+    try:
+        solved = np.linalg.solve(np.asarray(rows), target.reshape(-1))
+    except np.linalg.LinAlgError as error:
+        raise ValueError(f"no homography: three corners on one line: {source.tolist()}") from error
+    return np.append(solved, 1.0).reshape(3, 3)
+
+
+def _rectangle(left: float, top: float, right: float, bottom: float) -> Float64:
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
+
+
+def box_corners(xyxy: npt.ArrayLike) -> Float64:
+    """Boxes (..., 4) left, top, right, bottom as corners (..., 4, 2), clockwise from the top-left."""
+    box = np.asarray(xyxy, np.float64)
+    return box[..., [0, 1, 2, 1, 2, 3, 0, 3]].reshape(*box.shape[:-1], 4, 2)
+
+
+def expand(corners: npt.ArrayLike, margin: float = MARGIN) -> Float32:
+    """Corners moved outwards along the display's own axes, in perspective.
+
+    Args:
+        corners: (4, 2).
+        margin: room on each of the four sides, in heights of the display; negative moves inwards.
+
+    Returns:
+        (4, 2) float32.
+    """
+    quad = _quad(corners)
+    height, width = _sides(quad)
+    to_display = homography_between(quad, _rectangle(0, 0, width, height))
+    room = margin * height
+    larger = _rectangle(-room, -room, width + room, height + room)
+    return warp_points(larger, inverse(to_display)).astype(np.float32)
+
+
+def display_homography(corners: npt.ArrayLike, size: tuple[int, int], margin: float = MARGIN) -> Float64:
+    """Photo pixels to pixels of the rectified display of size (height, width), with the margin around it.
+
+    Raises:
+        ValueError: the corners enclose no area.
+    """
+    quad = _quad(corners)
+    height, width = _sides(quad)
+    room = margin * height
+    if not is_convex(quad) or height + 2 * room <= 0 or width + 2 * room <= 0:
+        raise ValueError(f"not the corners of a display: {quad.round(1).tolist()}")
+    scale_x, scale_y = size[1] / (width + 2 * room), size[0] / (height + 2 * room)
+    left, top = room * scale_x, room * scale_y
+    return homography_between(quad, _rectangle(left, top, size[1] - left, size[0] - top))
+
+
+def rectify(
+    photo: UInt8, corners: npt.ArrayLike, margin: float = MARGIN, size: tuple[int, int] | None = None
+) -> tuple[UInt8, Float64]:
+    """Cut the display out of the photo, upright and without perspective.
+
+    Args:
+        photo: (H, W, C) uint8.
+        corners: (4, 2) in photo pixels.
+        margin: room on each of the four sides, in heights of the display.
+        size: (height, width) of the result, to which the display is stretched; None keeps the photo's own resolution.
+
+    Returns:
+        The display (height, width, C) uint8, black where the photo does not reach, and the homography from photo
+        pixels to display pixels.
+
+    Raises:
+        ValueError: the corners enclose no area.
+    """
+    if size is None:
+        height, width = _sides(_quad(corners))
+        room = 2 * margin * height
+        size = max(1, round(height + room)), max(1, round(width + room))
+    homography = display_homography(corners, size, margin)
+    return warp(photo, homography, size), homography
+
+
+def second_look(corners: npt.ArrayLike, size: int, fill: float = 0.62) -> Float64:
+    """The similarity that shows a display upright, enlarged and centred in a square: turned and scaled, not sheared.
+
+    Args:
+        corners: (4, 2) in photo pixels.
+        size: side of the square in pixels.
+        fill: the part of the side that the longer side of the display takes.
+
+    Returns:
+        (3, 3) float64, photo pixels to pixels of the square.
+
+    Raises:
+        ValueError: the corners fall together.
+    """
+    quad = _quad(corners)
+    longer = max(_sides(quad))
+    if longer <= 0:
+        raise ValueError(f"not the corners of a display: {quad.tolist()}")
+    scale = fill * size / longer
+    angle = math.radians(orientation(quad))
+    cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
+    turn = np.array([[cosine, sine], [-sine, cosine]])
+    shift = size / 2 - turn @ quad.mean(axis=0)
+    return np.vstack([np.column_stack([turn, shift]), [0.0, 0.0, 1.0]])
+
+
+def warp(photo: UInt8, homography: Float64, size: tuple[int, int]) -> UInt8:
+    """Draw the photo through a homography; what shrinks is averaged, so that fine strokes survive.
+
+    Args:
+        photo: (H, W, C) uint8.
+        homography: (3, 3), photo pixels to result pixels.
+        size: (height, width) of the result.
+
+    Returns:
+        (height, width, C) uint8, black outside the photo.
+    """
+    height, width = size
+    samples_x, samples_y = _samples(homography, size)
+    # OpenCV counts pixel centres as whole numbers, we count pixel edges: shift by half a pixel before and after.
+    finer = np.diag([samples_x, samples_y, 1.0]) @ homography
+    to_cv = _shift(-0.5) @ finer @ _shift(0.5)
+    fine = cv2.warpPerspective(photo, to_cv, (width * samples_x, height * samples_y), flags=cv2.INTER_LINEAR)
+    if samples_x * samples_y > 1:
+        fine = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(fine, np.uint8).reshape(height, width, *photo.shape[2:])
+
+
+def _shift(distance: float) -> Float64:
+    return np.array([[1, 0, distance], [0, 1, distance], [0, 0, 1]], np.float64)
+
+
+def _samples(homography: Float64, size: tuple[int, int]) -> tuple[int, int]:
+    """How many photo pixels a result pixel covers along x and y, at the middle of the result, rounded up."""
+    height, width = size
+    middle = np.array([width / 2, height / 2])
+    around = middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    origin, along_x, along_y = warp_points(around, inverse(homography))
+    lengths = np.linalg.norm(along_x - origin), np.linalg.norm(along_y - origin)
+    # Up to a fifth of shrinking is left to linear interpolation, which does it well enough at half the cost.
+    x, y = (int(np.clip(math.ceil(length / 1.2), 1, _MAX_SAMPLES)) for length in lengths)
+    return x, y
+
+
+def quad_iou(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    """Intersection over union of two convex quadrilaterals of any winding; 0 where one is degenerate or not convex."""
+    one, two = _quad(first), _quad(second)
+    if not is_convex(one) or not is_convex(two):
+        return 0.0
+    origin = one.mean(axis=0)
+    one, two = (quad - origin if is_clockwise(quad) else quad[::-1] - origin for quad in (one, two))
+    shared = _intersection_area(one, two)
+    union = signed_area(one) + signed_area(two) - shared
+    return float(np.clip(shared / union, 0.0, 1.0))
+
+
+def _intersection_area(subject: Float64, clip: Float64) -> float:
+    """Area common to two clockwise convex polygons (Sutherland and Hodgman, Reentrant Polygon Clipping, 1974)."""
+    polygon = [(float(x), float(y)) for x, y in subject]
+    for (ax, ay), (bx, by) in zip(clip, np.roll(clip, -1, axis=0), strict=True):
+        kept: list[tuple[float, float]] = []
+        # Positive on the inner side of the edge from a to b.
+        sides = [float((bx - ax) * (y - ay) - (by - ay) * (x - ax)) for x, y in polygon]
+        for index, (point, side) in enumerate(zip(polygon, sides, strict=True)):
+            before, side_before = polygon[index - 1], sides[index - 1]
+            if (side >= 0) != (side_before >= 0):
+                part = side_before / (side_before - side)
+                kept.append((before[0] + part * (point[0] - before[0]), before[1] + part * (point[1] - before[1])))
+            if side >= 0:
+                kept.append(point)
+        polygon = kept
+        if len(polygon) < 3:
+            return 0.0
+    return max(0.0, signed_area(polygon))
