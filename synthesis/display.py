@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from synthesis.drums import draw_drums
+
 Box = tuple[float, float, float, float, str]
 
 KINDS = ("analog", "digital")
@@ -45,8 +47,5 @@ def draw_display(rng: np.random.Generator, kind: str | None = None) -> DisplayAr
         raise ValueError(f"unknown kind of display {kind!r}: wanted one of {', '.join(KINDS)} or None")
     if kind is None:
         kind = "digital" if rng.random() < 0.25 else "analog"
-    h, w = int(rng.integers(90, 141)), int(rng.integers(400, 700))
-    digits = "".join(str(d) for d in rng.integers(0, 10, 5))
-    image = np.full((h, w, 3), 200, np.uint8)
-    boxes = tuple((w * i / 5, 2.0, w * (i + 1) / 5, h - 2.0, c) for i, c in enumerate(digits))
-    return DisplayArt(image, boxes, digits, kind)
+    image, boxes, reading = draw_drums(rng)
+    return DisplayArt(image, boxes, reading, "analog")
