@@ -1,0 +1,91 @@
+"""Makes the TFDS sets for training out of Label Studio exports, and Label Studio exports out of a JSONL set."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
+
+from training import assemble
+from training.jsonl import KINDS, JsonlOptions
+from training.labelstudio import DatasetError
+from training.splits import SplitRule, read_split_file
+
+EXAMPLES = """examples:
+  python make_dataset.py stage1 --labels labels.json --images photos --out datasets --preview stage1.png
+  python make_dataset.py stage2 --labels crops.json --images crops --out datasets
+  python make_dataset.py stage1 --labels a.json --images a --labels b.json --images b --out datasets --size 640
+  python make_dataset.py labelstudio --manifest set/manifest.jsonl --out set_labelstudio
+"""
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The flags."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for stage in (1, 2):
+        what = "photos with polygons around displays" if stage == 1 else "rectified displays with boxes around digits"
+        sub = commands.add_parser(f"stage{stage}", help=f"Label Studio export(s) of {what} -> TFDS set")
+        sub.set_defaults(stage=stage, size=None)
+        sub.add_argument("--labels", type=Path, action="append", required=True, help="JSON export; may be repeated")
+        sub.add_argument("--images", type=Path, action="append", required=True, help="its folder of images, one each")
+        sub.add_argument("--out", type=Path, required=True, help="data_dir to write the set into")
+        if stage == 1:
+            sub.add_argument("--size", type=int, default=1024, help="side of the stored pictures (default 1024)")
+        sub.add_argument(
+            "--split", type=float, nargs=3, default=(0.8, 0.1, 0.1), metavar=("TRAIN", "VALIDATION", "TEST")
+        )
+        sub.add_argument(
+            "--split_file", type=Path, help='JSON {"file name": "train"}, such as a set\'s splits.json; wins'
+        )
+        sub.add_argument("--seed", type=int, default=0, help="of the splits; the same for both stages")
+        sub.add_argument("--skip_faulty", action="store_true", help="leave faulty tasks out instead of failing")
+        sub.add_argument("--overwrite", action="store_true", help="replace the set that is there")
+        sub.add_argument("--preview", type=Path, help="contact sheet (default: preview.png in the set)")
+    sub = commands.add_parser("labelstudio", help="JSONL set -> Label Studio exports of both stages")
+    sub.add_argument("--manifest", type=Path, required=True, help="manifest.jsonl")
+    sub.add_argument("--out", type=Path, required=True, help="folder for stage1/ and stage2/; must not exist")
+    sub.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="kinds of records (default: all)")
+    sub.add_argument("--margin", type=float, default=0.15, help="around a rectified display, in its heights")
+    sub.add_argument("--size_limit", type=int, help="longer side of stage 1 pictures, at most")
+    sub.add_argument("--default_class", default="analog", help="stage 1 class of records without cls")
+    sub.add_argument("--validation", type=float, default=0.1, help="part of the train records (default 0.1)")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--skip_faulty", action="store_true", help="leave faulty records and boxes out, do not fail")
+    sub.add_argument("--overwrite", action="store_true", help="replace --out")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
+    args = parse(arguments)
+    try:
+        if args.command == "labelstudio":
+            options = JsonlOptions(
+                tuple(args.kinds), args.margin, args.size_limit, args.default_class, args.validation, args.seed
+            )
+            assemble.make_exports(args.manifest, args.out, options, args.skip_faulty, args.overwrite)
+            return 0
+        given = read_split_file(args.split_file) if args.split_file else None
+        options = assemble.SetOptions(
+            stage=args.stage,
+            size=args.size,
+            rule=SplitRule(tuple(args.split), args.seed, given),
+            skip_faulty=args.skip_faulty,
+            overwrite=args.overwrite,
+            preview=args.preview,
+        )
+        assemble.make_set(args.labels, args.images, args.out, options)
+    except DatasetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
