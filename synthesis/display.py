@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthesis.drums import draw_drums
+from synthesis.lcd import draw_lcd
 
 Box = tuple[float, float, float, float, str]
 
@@ -47,5 +48,5 @@ def draw_display(rng: np.random.Generator, kind: str | None = None) -> DisplayAr
         raise ValueError(f"unknown kind of display {kind!r}: wanted one of {', '.join(KINDS)} or None")
     if kind is None:
         kind = "digital" if rng.random() < 0.25 else "analog"
-    image, boxes, reading = draw_drums(rng)
-    return DisplayArt(image, boxes, reading, "analog")
+    image, boxes, reading = draw_lcd(rng) if kind == "digital" else draw_drums(rng)
+    return DisplayArt(image, boxes, reading, kind)

@@ -55,7 +55,6 @@ SEGMENT_FONTS = (
     "DSEG7Modern-Regular.ttf",
     "DSEG7ClassicMini-Regular.ttf",
     "DSEG7ModernMini-Regular.ttf",
-    "DSEG14Classic-Regular.ttf",
 )
 
 #: How many different sets of stroke-drawn digits there are.
@@ -212,4 +211,79 @@ def fit_digits(glyphs: Glyphs, height: float, stretch: float = 1.0, weight: floa
         size = (max(2, round(mask.shape[1] * scale * stretch)), rows)
         fitted = cv2.resize(mask, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         out.append(fitted.astype(np.float32) / 255)
+    return tuple(out)
+
+
+#: The segments a digit lights: a top, b right upper, c right lower, d bottom, e left lower, f left upper, g middle.
+SEGMENTS = ("abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgedc", "abc", "abcdefg", "abcfgd")
+
+#: How many different sets of self-drawn segment digits there are.
+SEGMENT_STYLES = 24
+
+
+def _segment_polygons(aspect: float, thick: float, gap: float, bevel: float) -> dict[str, np.ndarray]:
+    """Corner points of the seven segments, in units of the digit's height: x 0..aspect, y 0..1."""
+    c, half, right = thick * bevel, thick / 2, aspect
+
+    def across(y: float, grow: float) -> np.ndarray:
+        """A horizontal segment centred on row y; `grow` lengthens its upper (< 0) or lower (> 0) edge."""
+        a, b = half + gap, right - half - gap
+        up, down = c + min(0, grow) * c, c - max(0, grow) * c
+        points = [(a, y), (a + up, y - half), (b - up, y - half), (b, y), (b - down, y + half), (a + down, y + half)]
+        return np.array(points)
+
+    def upright(x: float, y0: float, y1: float) -> np.ndarray:
+        y0, y1 = y0 + gap, y1 - gap
+        sides = [(x, y0), (x + half, y0 + c), (x + half, y1 - c), (x, y1), (x - half, y1 - c), (x - half, y0 + c)]
+        return np.array(sides)
+
+    return {
+        "a": across(half, -1),
+        "d": across(1 - half, 1),
+        "g": across(0.5, 0),
+        "f": upright(half, half, 0.5),
+        "b": upright(right - half, half, 0.5),
+        "e": upright(half, 0.5, 1 - half),
+        "c": upright(right - half, 0.5, 1 - half),
+    }
+
+
+@functools.lru_cache(maxsize=SEGMENT_STYLES)
+def segment_digits(style: int) -> Glyphs:
+    """Ten masks like `font_digits`, all of one width, made of seven segments; `style` in 0 .. SEGMENT_STYLES - 1."""
+    rng = np.random.default_rng([21, style])
+    aspect, thick = rng.uniform(0.45, 0.62), rng.uniform(0.08, 0.16)
+    gap, bevel = rng.uniform(0.0, 0.022), rng.uniform(0.15, 0.5)
+    tails, hook = rng.random() < 0.75, rng.random() < 0.2
+    polygons = _segment_polygons(aspect, thick, gap, bevel)
+    s, pad = 4, PAD * 4
+    size = (round(aspect * BASE) + 2 * PAD, BASE + 2 * PAD)
+    out = []
+    for c in range(10):
+        lit = SEGMENTS[c] + ("f" if c == 7 and hook else "")
+        if not tails and c in (6, 9):
+            lit = lit.replace("a" if c == 6 else "d", "")
+        canvas = np.zeros((size[1] * s, size[0] * s), np.uint8)
+        for name in lit:
+            points = np.int32(np.round((polygons[name] * BASE * s + pad) * 16))
+            cv2.fillPoly(canvas, [points], 255, cv2.LINE_AA, 4)
+        out.append(cv2.resize(canvas, size, interpolation=cv2.INTER_AREA))
+    return tuple(out)
+
+
+@functools.lru_cache(maxsize=16)
+def segment_font_digits(name: str) -> Glyphs:
+    """Ten masks like `segment_digits`, all of one width, from a seven-segment font."""
+    px = BASE * 4
+    face = _font(name, px)
+    left, top, right, bottom = face.getbbox("8")
+    scale = BASE / (bottom - top)
+    pad = round(PAD / scale)
+    out = []
+    for c in "0123456789":
+        image = Image.new("L", (int(right - left) + 2 * pad, int(bottom - top) + 2 * pad), 0)
+        ImageDraw.Draw(image).text((pad - left, pad - top), c, fill=255, font=face)
+        mask = np.asarray(image)
+        size = (max(4, round(mask.shape[1] * scale)), BASE + 2 * PAD)
+        out.append(cv2.resize(mask, size, interpolation=cv2.INTER_AREA))
     return tuple(out)

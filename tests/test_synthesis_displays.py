@@ -1,0 +1,125 @@
+"""Drawn displays: the mechanics of a counter, the label rule, and pictures that agree with their labels."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from reader.symbols import STAGE2_CLASSES
+from synthesis.display import DisplayArt, draw_display
+from synthesis.drums import drum_positions, drum_reading
+
+SAMPLE = 60
+
+
+@pytest.mark.parametrize(
+    ("units", "fraction", "count", "positions", "why"),
+    [
+        (0, 0.0, 4, [0, 0, 0, 0], "a new counter"),
+        (1234, 0.0, 4, [1, 2, 3, 4], "all drums at rest"),
+        (1234, 0.5, 4, [1, 2, 3, 4.5], "only the last drum turns"),
+        (1239, 0.5, 4, [1, 2, 3.5, 9.5], "the last drum carries the one before it"),
+        (1299, 0.25, 4, [1, 2.25, 9.25, 9.25], "a carry goes through a drum that stands at 9"),
+        (1989, 0.75, 4, [1, 9, 8.75, 9.75], "a 9 whose right neighbour is not at 9 stands still"),
+        (9999, 0.5, 4, [9.5, 9.5, 9.5, 9.5], "before the counter turns over all drums move together"),
+        (12997, 0.75, 5, [1, 2, 9, 9, 7.75], "no drum moves before its right neighbour has left 9"),
+        (12345, 0.5, 3, [3, 4, 5.5], "a counter with fewer drums than digits has wrapped around"),
+        (7, 0.25, 1, [7.25], "one drum"),
+    ],
+)
+def test_carry_chain(units: int, fraction: float, count: int, positions: list[float], why: str) -> None:
+    assert drum_positions(units, fraction, count) == positions, why
+
+
+@pytest.mark.parametrize(("units", "fraction", "count"), [(1, 1.0, 4), (1, -0.1, 4), (-1, 0.0, 4), (1, 0.0, 0)])
+def test_impossible_counters_are_refused(units: int, fraction: float, count: int) -> None:
+    with pytest.raises(ValueError, match="wanted"):
+        drum_positions(units, fraction, count)
+
+
+@pytest.mark.parametrize(
+    ("units", "fraction", "count", "reading", "why"),
+    [
+        (1234, 0.0, 4, "1234", "at rest"),
+        (1234, 0.5, 4, "1234", "between two digits the lower one"),
+        (1234, 0.84, 4, "1234", "still the lower one"),
+        (1234, 0.9, 4, "1235", "within the slack of the next digit it is that digit"),
+        (1299, 0.7, 4, "1299", "all carrying drums read as their lower digits"),
+        (1299, 0.97, 4, "1300", "arrived together: all of them read as the next digits"),
+        (9999, 0.97, 4, "0000", "the counter turns over"),
+        (9999, 0.5, 4, "9999", "not yet turned over"),
+        (42, 0.0, 5, "00042", "leading zeros are read"),
+    ],
+)
+def test_label_rule(units: int, fraction: float, count: int, reading: str, why: str) -> None:
+    assert drum_reading(units, fraction, count) == reading, why
+
+
+@pytest.fixture(scope="module", params=["analog", "digital"])
+def displays(request: pytest.FixtureRequest) -> list[DisplayArt]:
+    return [draw_display(np.random.default_rng([3, i]), request.param) for i in range(SAMPLE)]
+
+
+def test_same_seed_same_bytes() -> None:
+    for i in range(6):
+        one, two = (draw_display(np.random.default_rng(i)) for _ in range(2))
+        assert np.array_equal(one.image, two.image)
+        assert (one.boxes, one.reading, one.kind) == (two.boxes, two.reading, two.kind)
+
+
+def test_another_seed_another_picture() -> None:
+    one, two = (draw_display(np.random.default_rng(i), "analog") for i in (1, 2))
+    assert one.image.shape != two.image.shape or not np.array_equal(one.image, two.image)
+
+
+def test_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="analog, digital"):
+        draw_display(np.random.default_rng(0), "sundial")
+
+
+def test_pictures_are_rgb_displays(displays: list[DisplayArt]) -> None:
+    for art in displays:
+        h, w, channels = art.image.shape
+        assert (art.image.dtype, channels) == (np.uint8, 3)
+        assert 85 <= h <= 165
+        assert 1.2 * h < w <= 1400
+        assert art.image.std() > 2, "an even picture shows nothing"
+
+
+def test_boxes_lie_inside_the_picture(displays: list[DisplayArt]) -> None:
+    for art in displays:
+        h, w = art.image.shape[:2]
+        for x1, y1, x2, y2, name in art.boxes:
+            assert name in STAGE2_CLASSES
+            assert 0 <= x1 < x2 <= w, (art.reading, name)
+            assert 0 <= y1 < y2 <= h, (art.reading, name)
+            assert x2 - x1 >= 3, (art.reading, name)
+            assert y2 - y1 >= 3, (art.reading, name)
+
+
+def test_reading_is_what_the_boxes_say(displays: list[DisplayArt]) -> None:
+    for art in displays:
+        digits = sorted(b for b in art.boxes if len(b[4]) == 1)
+        areas = [b for b in art.boxes if b[4] == "floatp"]
+        assert len(areas) == ("." in art.reading)
+        text = ""
+        for x1, _, x2, _, c in digits:
+            if areas and "." not in text and areas[0][0] <= (x1 + x2) / 2 <= areas[0][2]:
+                text += "."
+            text += c
+        assert text == art.reading
+
+
+def test_digit_boxes_stand_in_one_row_apart(displays: list[DisplayArt]) -> None:
+    for art in displays:
+        digits = sorted(b for b in art.boxes if len(b[4]) == 1)
+        for left, right in itertools.pairwise(digits):
+            shared = min(left[2], right[2]) - max(left[0], right[0])
+            assert shared < 0.35 * min(left[2] - left[0], right[2] - right[0]), art.reading
+
+
+def test_every_digit_and_symbol_occurs() -> None:
+    seen = {b[4] for i in range(150) for b in draw_display(np.random.default_rng([9, i])).boxes}
+    assert seen >= {*"0123456789", "point", "floatp"}
