@@ -1,0 +1,255 @@
+"""Writes made photos as two Label Studio exports: stage 1 on the photos, stage 2 on the rectified displays."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from reader.geometry import MARGIN, box_corners, homography_between, rectify, warp_points
+from reader.image import encode_jpeg, resize
+from reader.symbols import STAGE1_CLASSES
+from synthesis.meter import MeterPhoto, make_photo
+from training.labelstudio_tasks import polygon_task, rectangle_task
+from training.preview import Tile, write_sheet
+
+#: What stands for "no meter on the photo" in counts.
+NO_METER = "no meter"
+_PREVIEW_PHOTOS = 48
+_PREVIEW_SIDE = 260
+_DATE = "2024-01-01T00:00:00.000000Z"  # made pictures have no hour of labelling; a real one would change the bytes
+
+Task = dict[str, Any]
+
+
+class SynthesisError(Exception):
+    """The wish cannot be fulfilled; the message is one line and says what came and what was wanted."""
+
+
+@dataclass(frozen=True)
+class MeterOptions:
+    """What to make.
+
+    Attributes:
+        count: number of photos.
+        seed: same seed, same bytes, for any number of workers.
+        size: longest side of a photo in pixels.
+        workers: processes that draw.
+        overwrite: replace a set that was made before.
+        preview: where to write a contact sheet; None for none.
+    """
+
+    count: int
+    seed: int = 0
+    size: int = 640
+    workers: int = 1
+    overwrite: bool = False
+    preview: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Made:
+    """One photo as it goes to disk: JPEG bytes and the annotations of both stages, and a tile for the preview."""
+
+    name: str
+    counter_class: str
+    photo: bytes
+    stage1: Task
+    crop: bytes | None
+    stage2: Task | None
+    tile: Tile | None
+
+
+def write_meters(out: Path, options: MeterOptions) -> Counter[str]:
+    """Make photos of meters and write them with their labels.
+
+    `out` gets stage1/images/*.jpg, stage1/labels.json, stage2/images/*.jpg (legible displays only) and
+    stage2/labels.json. It appears under its name only when it is whole.
+
+    Args:
+        out: folder to make; must not exist, or be empty, or be an earlier set when `options.overwrite`.
+        options: what to make.
+
+    Returns:
+        How many photos there are per stage 1 class and without a meter.
+
+    Raises:
+        SynthesisError: a wish out of range, or a folder in the way.
+    """
+    _check(out, options)
+    counts: Counter[str] = Counter(dict.fromkeys((*STAGE1_CLASSES, NO_METER), 0))
+    stage1: list[Task] = []
+    stage2: list[Task] = []
+    tiles: list[Tile] = []
+    with _replacing(out) as folder:
+        for stage in ("stage1", "stage2"):
+            (folder / stage / "images").mkdir(parents=True)
+        for made in tqdm(_make_all(options), total=options.count, unit="photo", desc="meters"):
+            counts[made.counter_class] += 1
+            (folder / "stage1" / "images" / made.name).write_bytes(made.photo)
+            stage1.append(_task(len(stage1) + 1, 1, made.name, made.stage1))
+            if made.stage2 is not None and made.crop is not None:
+                name = f"cropped_{made.name}"
+                (folder / "stage2" / "images" / name).write_bytes(made.crop)
+                stage2.append(_task(len(stage2) + 1, 2, name, made.stage2))
+            if made.tile is not None:
+                tiles.append(made.tile)
+        for stage, tasks in (("stage1", stage1), ("stage2", stage2)):
+            (folder / stage / "labels.json").write_text(json.dumps(tasks, indent=1), encoding="utf-8")
+    if options.preview is not None:
+        write_sheet(options.preview, tiles, columns=6, cell=(_PREVIEW_SIDE, _PREVIEW_SIDE))
+    return counts
+
+
+def summary(counts: Counter[str]) -> str:
+    """One line: how many photos there are, and how many of each class."""
+    return f"{counts.total()} photos: " + ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def _check(out: Path, options: MeterOptions) -> None:
+    for name, value, least in (
+        ("--count", options.count, 1),
+        ("--workers", options.workers, 1),
+        ("--seed", options.seed, 0),
+        ("--size", options.size, 160),
+    ):
+        if value < least:
+            raise SynthesisError(f"{name} {value} is too small: wanted at least {least}")
+    if out.exists() and not out.is_dir():
+        raise SynthesisError(f"{out} is a file: wanted a folder to make")
+    there = {path.name for path in out.iterdir()} if out.exists() else set()
+    if there and not options.overwrite:
+        raise SynthesisError(f"{out} is not empty: wanted a new folder, or --overwrite")
+    # --overwrite deletes: only what this command has made may be lost by it
+    if there - {"stage1", "stage2"}:
+        raise SynthesisError(
+            f"{out} holds {min(there - {'stage1', 'stage2'})}, not only a set made before: not replaced"
+        )
+
+
+@contextlib.contextmanager
+def _replacing(out: Path) -> Iterator[Path]:
+    """Give a folder beside `out` to write into, and put it in the place of `out` when all went well."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    old = out.with_name(f".{out.name}.{os.getpid()}.old.partial")
+    folder.mkdir()
+    try:
+        yield folder
+        if out.exists():
+            out.rename(old)
+        folder.rename(out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _make_all(options: MeterOptions) -> Iterator[_Made]:
+    """Make the photos in order. Each has its own generator, so that it does not matter which process draws it."""
+    jobs = [
+        (options.seed, index, options.size, index < _PREVIEW_PHOTOS and options.preview is not None)
+        for index in range(options.count)
+    ]
+    if options.workers == 1:
+        _one_thread()
+        yield from map(_make, jobs)
+        return
+    with multiprocessing.Pool(options.workers, initializer=_one_thread) as pool:
+        yield from pool.imap(_make, jobs, chunksize=4)
+
+
+def _one_thread() -> None:
+    cv2.setNumThreads(1)  # the processes share the cores; threads inside them would only wait for each other
+
+
+def _make(job: tuple[int, int, int, bool]) -> _Made:
+    seed, index, size, with_tile = job
+    photo = make_photo(np.random.default_rng([seed, index]), size)
+    name = f"meter_{seed}_{index:06d}.jpg"
+    shape = (photo.image.shape[0], photo.image.shape[1])
+    found = photo.corners is not None
+    corners = photo.corners[None] if photo.corners is not None else np.zeros((0, 4, 2), np.float32)
+    classes = [photo.counter_class] if photo.counter_class is not None else []
+    crop, stage2 = _display(photo) if found and photo.reading is not None else (None, None)
+    return _Made(
+        name=name,
+        counter_class=photo.counter_class or NO_METER,
+        photo=encode_jpeg(photo.image),
+        stage1=polygon_task(shape, corners, classes),
+        crop=crop,
+        stage2=stage2,
+        tile=_tile(photo, name) if with_tile else None,
+    )
+
+
+def _display(photo: MeterPhoto) -> tuple[bytes, Task]:
+    """Cut a legible display out of its photo; returns the JPEG and the annotations of its digits."""
+    assert photo.corners is not None
+    crop, to_crop = rectify(photo.image, photo.corners, MARGIN)
+    h, w = photo.display_size
+    to_photo = homography_between([[0, 0], [w, 0], [w, h], [0, h]], photo.corners)
+    xyxy = np.array([box[:4] for box in photo.boxes], np.float64).reshape(-1, 4)
+    quads = warp_points(warp_points(box_corners(xyxy), to_photo), to_crop)
+    high, wide = crop.shape[:2]
+    boxes = np.concatenate([quads.min(axis=-2), quads.max(axis=-2)], axis=-1)
+    boxes = np.clip(boxes, 0, (wide, high, wide, high))
+    return encode_jpeg(crop, 95), rectangle_task((high, wide), boxes, [box[4] for box in photo.boxes])
+
+
+def _task(number: int, stage: int, name: str, annotated: Task) -> Task:
+    """Make of annotations a whole task as Label Studio exports it."""
+    upload = f"{hashlib.sha256(name.encode()).hexdigest()[:8]}-{name}"
+    stamps = {"created_at": _DATE, "updated_at": _DATE}
+    who = {"completed_by": 1, "updated_by": 1, "task": number, "project": stage, "last_created_by": None}
+    origin = {
+        "lead_time": 0.0,
+        "prediction": {},
+        "result_count": 0,
+        "parent_prediction": None,
+        "parent_annotation": None,
+    }
+    annotations = [{"id": number, **part, **who, **origin, **stamps} for part in annotated["annotations"]]
+    return {
+        "id": number,
+        "annotations": annotations,
+        "file_upload": upload,
+        "drafts": [],
+        "predictions": [],
+        "data": {"image": f"/data/upload/{stage}/{upload}"},
+        "meta": {},
+        **stamps,
+        "inner_id": number,
+        "total_annotations": 1,
+        "cancelled_annotations": 0,
+        "total_predictions": 0,
+        "comment_count": 0,
+        "unresolved_comment_count": 0,
+        "last_comment_updated_at": None,
+        "project": stage,
+        "updated_by": 1,
+        "comment_authors": [],
+    }
+
+
+def _tile(photo: MeterPhoto, name: str) -> Tile:
+    scale = _PREVIEW_SIDE / max(photo.image.shape[:2])
+    small = resize(
+        photo.image, (max(1, round(photo.image.shape[0] * scale)), max(1, round(photo.image.shape[1] * scale)))
+    )
+    if photo.corners is None or photo.counter_class is None:
+        return Tile(small, np.zeros((0, 4, 2)), np.zeros(0, np.int64), (), f"{name[-10:-4]} {NO_METER}")
+    class_id = STAGE1_CLASSES.index(photo.counter_class)
+    caption = f"{name[-10:-4]} {photo.counter_class}"
+    return Tile(small, photo.corners[None] * scale, np.array([class_id]), (photo.reading or "?",), caption)
