@@ -81,7 +81,15 @@ class DrumStyle:
     scratches: float = 0.0
     haze: float = 0.0
     haze_colour: Colour | None = None
-    cast: Colour | None = None
+    softness: float = 0.0  # px, of the edges of drums and teeth
+    side_left: float = 0.0  # of the pitch: plate beside the drums
+    side_right: float = 0.0
+    side_colour: Colour | None = None
+    unit_size: float = 0.8  # of the digits' height
+    edge_top: float = 0.0
+    edge_bottom: float = 0.0
+    edge_colour: Colour | None = None
+    tone: np.ndarray | None = None  # uint8 (256, 1, 3): what light and age make of each colour
 
     def _is_decimal(self, i: int) -> bool:
         return i >= self.count - self.decimals
@@ -122,14 +130,26 @@ def _sometimes(rng: np.random.Generator, share: float, low: float, high: float) 
     return float(rng.uniform(low, high)) if rng.random() < share else 0.0
 
 
+def _tone(rng: np.random.Generator) -> np.ndarray:
+    """Tables for the three colours: slightly coloured light, at times a lamp or tinted glass; contrast and gamma."""
+    cast = rng.normal(1, 0.035, 3)
+    if rng.random() < 0.25:
+        tints = ((1.05, 0.8, 0.62), (1.0, 0.72, 0.7), (0.75, 1.0, 0.85), (0.8, 0.92, 1.05), (1.0, 0.95, 0.6))
+        cast = cast * (1 + rng.uniform(0.2, 1.0) * (np.array(tints[rng.integers(0, 5)]) - 1))
+    x = np.linspace(0, 1, 256)[:, None] ** rng.uniform(0.8, 1.25)
+    low = abs(rng.normal(0, 0.05))
+    x = low + (rng.uniform(0.85, 1.0) - low) * x
+    return np.clip(x * cast * 255, 0, 255).astype(np.uint8)[:, None, :]
+
+
 def _base(rng: np.random.Generator) -> DrumStyle:
     """What all families share: number of drums, digits, wear, light."""
-    decimals = int(rng.choice([0, 1, 2, 3, 4], p=[0.27, 0.11, 0.12, 0.43, 0.07]))
-    whole = int(rng.choice([3, 4, 5, 6], p=[0.05, 0.2, 0.55, 0.2]))
+    decimals = int(rng.choice([0, 1, 2, 3, 4], p=[0.26, 0.12, 0.1, 0.45, 0.07]))
+    whole = int(rng.choice([3, 4, 5, 6], p=[0.05, 0.17, 0.6, 0.18]))
     count = min(9, max(4, whole + decimals))
     light, ink = _light(rng), _dark(rng, 8, 75)
     own = rng.random() < 0.55
-    grey = rng.uniform(0.2, 0.75)
+    grey = rng.uniform(0.3, 0.9)
     return DrumStyle(
         count=count,
         decimals=decimals,
@@ -137,7 +157,7 @@ def _base(rng: np.random.Generator) -> DrumStyle:
         ink=ink,
         decimal_drum=light,
         decimal_ink=_red(rng),
-        gap_colour=light * grey if rng.random() < 0.6 else _dark(rng, 20, 90),
+        gap_colour=light * grey if rng.random() < 0.7 else _dark(rng, 20, 110),
         pinion_colour=light * rng.uniform(0.7, 1.05),
         font=None if own else str(rng.choice(DRUM_FONTS)),
         strokes=int(rng.integers(0, STROKE_STYLES)),
@@ -147,8 +167,8 @@ def _base(rng: np.random.Generator) -> DrumStyle:
         digit=float(rng.uniform(0.56, 0.82)),
         spacing=float(rng.uniform(1.2, 1.75)),
         middle=float(rng.normal(0, 0.04)),
-        margin_left=float(rng.uniform(-0.05, 0.3)),
-        margin_right=float(rng.uniform(-0.1, 0.3)),
+        margin_left=float(rng.uniform(-0.12, 0.3)),
+        margin_right=float(rng.uniform(-0.18, 0.3)),
         teeth=float(rng.choice([1.0, 2.0, 2.0, 3.0])),
         tooth_duty=float(rng.uniform(0.3, 0.65)),
         tooth_reach=float(rng.uniform(0.25, 0.75)),
@@ -157,9 +177,9 @@ def _base(rng: np.random.Generator) -> DrumStyle:
         drum_edge=_sometimes(rng, 0.6, 0.08, 0.45),
         scale=bool(rng.random() < 0.3),
         downward=bool(rng.random() < 0.07),
-        slack=float(rng.choice([0.02, 0.035, 0.06])),
+        slack=float(rng.choice([0.02, 0.04, 0.08])),
         row_offset=float(np.clip(rng.normal(0, 0.03), -0.08, 0.08)),
-        wear=_sometimes(rng, 0.3, 0.1, 0.7),
+        wear=_sometimes(rng, 0.2, 0.08, 0.55),
         ambient=float(rng.uniform(0.25, 0.8)),
         light=float(rng.normal(-0.15, 0.4)),
         falloff=float(rng.uniform(0.8, 2.2)),
@@ -176,7 +196,11 @@ def _base(rng: np.random.Generator) -> DrumStyle:
         scratches=_sometimes(rng, 0.2, 0.1, 0.5),
         haze=_sometimes(rng, 0.15, 0.1, 0.45),
         haze_colour=_c(*(rng.uniform(0.9, 1.0, 3) * rng.uniform(130, 220))),
-        cast=rng.normal(1, 0.035, 3).astype(np.float32),
+        softness=float(rng.uniform(0, 2.2)),
+        edge_top=_sometimes(rng, 0.2, 0.01, 0.07),
+        edge_bottom=_sometimes(rng, 0.2, 0.01, 0.07),
+        edge_colour=_dark(rng, 10, 110) if rng.random() < 0.6 else _light(rng),
+        tone=_tone(rng),
     )
 
 
@@ -195,6 +219,7 @@ def _tight(rng: np.random.Generator, s: DrumStyle) -> DrumStyle:
         pitch=float(rng.uniform(0.6, 1.0)),
         face=float(rng.uniform(0.8, 0.95)),
         digit=float(rng.uniform(0.52, 0.72)),
+        stretch=float(rng.uniform(0.9, 1.5)),
         spacing=float(rng.uniform(1.2, 1.45)),
         teeth=float(rng.choice([1.0, 2.0])),
     )
@@ -255,6 +280,7 @@ def _black(rng: np.random.Generator, s: DrumStyle) -> DrumStyle:
         face=float(rng.uniform(0.5, 0.75) if wide else rng.uniform(0.6, 0.92)),
         spacing=float(rng.uniform(1.15, 1.6)),
         scale=s.scale and rng.random() < 0.4,
+        shadow_bottom=float(rng.uniform(-0.9, 0.6)),
     )
     if rng.random() < 0.35:
         s = replace(
@@ -278,6 +304,15 @@ def random_style(rng: np.random.Generator) -> DrumStyle:
     red_drums = family < 2 and rng.random() < 0.06
     if red_drums:
         style = replace(style, decimal_drum=_deep_red(rng), decimal_ink=_light(rng))
+    if rng.random() < (0.25 if family == 3 else 0.07):
+        lean = _light(rng) if family != 3 or rng.random() < 0.2 else style.gap_colour + 8
+        style = replace(
+            style,
+            side_left=_sometimes(rng, 0.7, 0.1, 1.6),
+            side_right=_sometimes(rng, 0.8, 0.8, 2.4),
+            side_colour=lean,
+            unit_size=float(rng.uniform(0.4, 0.95)),
+        )
     # A painted comma may stand alone; without it decimals must differ in colour or frame to be decimals at all.
     if style.point:
         colour = style.ink if not style.plate else (_dark(rng) if style.plate_colour.mean() > 120 else _light(rng))

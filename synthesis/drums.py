@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from synthesis.drum_style import DrumStyle, random_style
-from synthesis.fonts import BASE, PAD, fit_digits, font_digits, stroke_digits, text_mask
+from synthesis.fonts import BASE, PAD, TEXT_FONTS, fit_digits, font_digits, stroke_digits, text_mask
 from synthesis.textures import texture
 
 Box = tuple[float, float, float, float, str]
@@ -91,6 +91,10 @@ def _layout(rng: np.random.Generator, style: DrumStyle, count: int) -> _Layout:
     middle = height * (0.5 + style.middle)
     radius = max(10 * step / (2 * math.pi), max(middle, height - middle) * 1.06)
     margin = height * style.window_margin if style.plate else 0.0
+    top = max(margin, height * style.edge_top)
+    bottom = height - max(margin * style.window_uneven, height * style.edge_bottom)
+    left += style.side_left * pitch
+    width += round((style.side_left + style.side_right) * pitch)
     return _Layout(
         height,
         max(width, height),
@@ -102,8 +106,8 @@ def _layout(rng: np.random.Generator, style: DrumStyle, count: int) -> _Layout:
         step,
         radius,
         middle,
-        margin,
-        height - margin * style.window_uneven,
+        top,
+        bottom,
     )
 
 
@@ -122,15 +126,23 @@ def _random_units(rng: np.random.Generator, count: int, decimals: int) -> tuple[
     return units, float(abs(rng.normal(0, 0.06)) % 0.15)
 
 
-def _paint(surface: np.ndarray, mask: np.ndarray, x: float, y: float, colour: np.ndarray) -> None:
-    """Lay ink of one colour on float32 (H, W, 3) with the mask's top-left at x, y (rounded); clipped at the edges."""
+def _paint(
+    surface: np.ndarray, mask: np.ndarray, x: float, y: float, colour: np.ndarray, wear: np.ndarray | None = None
+) -> None:
+    """Lay ink of one colour on float32 (H, W, 3) with the mask's top-left at x, y (rounded); clipped at the edges.
+
+    `wear` (H, W) weakens the ink where it lies.
+    """
     x0, y0 = round(x), round(y)
     h, w = mask.shape
     ax, ay, bx, by = max(0, x0), max(0, y0), min(surface.shape[1], x0 + w), min(surface.shape[0], y0 + h)
     if ax >= bx or ay >= by:
         return
     part = surface[ay:by, ax:bx]
-    part += mask[ay - y0 : by - y0, ax - x0 : bx - x0, None] * (colour - part)
+    alpha = mask[ay - y0 : by - y0, ax - x0 : bx - x0]
+    if wear is not None:
+        alpha = alpha * wear[ay:by, ax:bx]
+    part += alpha[..., None] * (colour - part)
 
 
 def _bar(surface: np.ndarray, x0: float, y0: float, x1: float, y1: float, colour: np.ndarray | tuple) -> None:
@@ -171,10 +183,10 @@ def _gap(rng: np.random.Generator, style: DrumStyle, surface: np.ndarray, lay: _
 
 def _digits(style: DrumStyle, lay: _Layout) -> tuple[tuple[np.ndarray, ...], float]:
     """The ten masks at this counter's size, narrowed to fit the drums, and the width in px of the widest digit."""
-    glyphs = stroke_digits(style.strokes) if style.font is None else font_digits(style.font)
-    widest = (max(g.shape[1] for g in glyphs) - 2 * PAD) * lay.digit / BASE
+    glyphs, key = (stroke_digits, style.strokes) if style.font is None else (font_digits, style.font)
+    widest = (max(g.shape[1] for g in glyphs(key)) - 2 * PAD) * lay.digit / BASE
     stretch = min(style.stretch, 0.92 * lay.face / widest)
-    return fit_digits(glyphs, lay.digit, stretch, style.weight), widest * stretch
+    return fit_digits(glyphs, key, lay.digit, stretch, style.weight), widest * stretch
 
 
 def _roll(
@@ -188,35 +200,30 @@ def _roll(
     u_max = lay.radius * math.asin(min(0.999, max(lay.middle, lay.height - lay.middle) / lay.radius))
     high = 2 * math.ceil(u_max) + 3
     centre = high / 2
+    way = -1.0 if style.downward else 1.0
     surface = np.empty((high, lay.width, 3), np.float32)
     surface[:] = style.gap_colour
-    wear = np.clip(texture(rng, "mottle", high, lay.width) * 2 + style.wear * 3 - 2, 0, 1)
-    wear = 1 - wear * min(0.9, style.wear * 1.6)
-    way = -1.0 if style.downward else 1.0
     for i, position in enumerate(positions):
         x = lay.face_x(i)
         colour = style.drum_colour(i) * rng.normal(1, 0.02)
         _bar(surface, x, 0, x + lay.face, high, colour)
-        phase = -way * position * lay.step
         if style.drum_edge > 0:
             edge = max(1.0, lay.face * 0.03)
             for a in (x, x + lay.face - edge):
                 _bar(surface, a, 0, a + edge, high, colour * (1 - style.drum_edge))
-        _gap(rng, style, surface, lay, i, phase)
-        ink, dx = style.ink_colour(i), rng.normal(0, 0.012) * lay.face
-        base = math.floor(position)
-        for k in range(base - 2, base + 4):
+        _gap(rng, style, surface, lay, i, -way * position * lay.step)
+    if style.softness > 0.3:
+        surface = cv2.GaussianBlur(surface, (0, 0), style.softness)
+    wear = np.clip(texture(rng, "mottle", high, lay.width) * 2 + style.wear * 3 - 2, 0, 1)
+    wear = style.ink_strength * (1 - wear * min(0.9, style.wear * 1.6))
+    for i, position in enumerate(positions):
+        x, ink = lay.face_x(i), style.ink_colour(i)
+        middle = x + lay.face / 2 + rng.normal(0, 0.012) * lay.face
+        for k in range(math.floor(position) - 2, math.floor(position) + 4):
             mask = masks[k % 10]
             y = centre + way * (k - position) * lay.step - mask.shape[0] / 2
-            xx = x + lay.face / 2 + dx - mask.shape[1] / 2
-            if y >= high or y + mask.shape[0] <= 0:
-                continue
-            ax, ay = max(0, round(xx)), max(0, round(y))
-            worn = mask
-            piece = wear[ay : ay + mask.shape[0], ax : ax + mask.shape[1]]
-            if style.wear > 0.05 and piece.shape == mask.shape:
-                worn = mask * piece
-            _paint(surface, worn * style.ink_strength, xx, y, ink)
+            if -mask.shape[0] < y < high:
+                _paint(surface, mask, middle - mask.shape[1] / 2, y, ink, wear)
         if style.scale and i == len(positions) - 1:
             for k in range(-20, 40):
                 y = centre + way * (k / 10 - position % 1) * lay.step
@@ -236,15 +243,14 @@ def _shade(rng: np.random.Generator, style: DrumStyle, lay: _Layout, image: np.n
     rows = np.arange(lay.height, dtype=np.float32)
     for strength, distance in ((style.shadow_top, rows - lay.top), (style.shadow_bottom, lay.bottom - rows)):
         light *= 1 - strength * np.exp(-np.maximum(distance, 0) / (lay.height * style.shadow_depth))
-    image *= light.astype(np.float32)[:, None, None]
-    if style.gloss > 0:
-        glow = style.gloss * np.exp(-(((angle - style.gloss_angle) / 0.12) ** 2))
-        image += (glow * 255).astype(np.float32)[:, None, None]
     columns = np.ones(lay.width, np.float32)
     for i in range(-1, math.ceil(lay.width / lay.pitch) + 1):
         x = lay.face_x(i) + lay.face + (lay.pitch - lay.face) / 2
         columns *= 1 - style.gap_shadow * np.exp(-(((np.arange(lay.width) - x) / (lay.pitch * 0.10)) ** 2))
-    image *= columns[None, :, None]
+    image *= np.outer(light, columns).astype(np.float32)[..., None]
+    if style.gloss > 0:
+        glow = style.gloss * np.exp(-(((angle - style.gloss_angle) / 0.12) ** 2))
+        image += (glow * 255).astype(np.float32)[:, None, None]
 
 
 def _plate(rng: np.random.Generator, style: DrumStyle, lay: _Layout, image: np.ndarray, count: int) -> np.ndarray:
@@ -282,15 +288,33 @@ def _plate(rng: np.random.Generator, style: DrumStyle, lay: _Layout, image: np.n
     return cover + alpha * (image - cover)
 
 
+def _sides(rng: np.random.Generator, style: DrumStyle, lay: _Layout, image: np.ndarray, count: int) -> None:
+    """The plate left and right of the drums with its unit, and the edge of the window above and below, in place."""
+    if style.side_left > 0:
+        _bar(image, 0, 0, lay.face_x(0) - lay.pitch * 0.1, lay.height, style.side_colour)
+    if style.side_right > 0:
+        x = lay.face_x(count - 1) + lay.face + lay.pitch * 0.1
+        _bar(image, x, 0, lay.width, lay.height, style.side_colour)
+        high, text = lay.digit * style.unit_size, str(rng.choice(["kWh", "m³", "kWh", "m3", "kW·h", "x1", "L"]))
+        mask = text_mask(text, str(rng.choice(TEXT_FONTS)), max(8, round(high * 1.38))).astype(np.float32) / 255
+        bright = style.side_colour.mean() < 110
+        ink = np.float32([225, 225, 220] if bright else [35, 35, 38])
+        y = lay.height * rng.uniform(0.35, 0.6) - mask.shape[0] / 2
+        _paint(image, mask * 0.9, x + lay.pitch * rng.uniform(0.05, 0.25), y, ink)
+    if style.edge_top > 0:
+        _bar(image, 0, 0, lay.width, lay.height * style.edge_top, style.edge_colour)
+    if style.edge_bottom > 0:
+        _bar(image, 0, lay.height * (1 - style.edge_bottom), lay.width, lay.height, style.edge_colour)
+
+
 def _soil(rng: np.random.Generator, style: DrumStyle, image: np.ndarray) -> None:
     """Dirt, scratches, uneven light and condensation, in place."""
     h, w = image.shape[:2]
     image *= (1 + style.uneven * texture(rng, "smooth", h, w))[..., None]
-    if style.dirt > 0:
-        amount = np.clip(texture(rng, "blotch", h, w) * 0.7 + texture(rng, "mottle", h, w) * 0.3, 0, 1) * style.dirt
-        image += amount[..., None] * (style.dirt_colour - image)
-    if style.specks > 0:
-        image += (texture(rng, "specks", h, w) * style.specks)[..., None] * (style.dirt_colour - image)
+    if style.dirt > 0 or style.specks > 0:
+        soil = np.clip(texture(rng, "blotch", h, w) * 0.7 + texture(rng, "mottle", h, w) * 0.3, 0, 1) * style.dirt
+        soil = np.maximum(soil, texture(rng, "specks", h, w) * style.specks)
+        image += soil[..., None] * (style.dirt_colour - image)
     if style.scratches > 0:
         image += (texture(rng, "scratches", h, w) * style.scratches * 255)[..., None]
     if style.haze > 0:
@@ -357,10 +381,10 @@ def draw_drums(rng: np.random.Generator) -> tuple[np.ndarray, tuple[Box, ...], s
     _shade(rng, style, lay, image, angle)
     image = _plate(rng, style, lay, image, count)
     point = _point(style, lay, image, count - decimals)
+    _sides(rng, style, lay, image, count)
     _soil(rng, style, image)
-    image *= style.cast
     boxes = _boxes(style, lay, positions, digits, widest)
     if point is not None:
         boxes.append(point)
     reading = digits if not decimals else f"{digits[: count - decimals]}.{digits[count - decimals :]}"
-    return np.clip(image, 0, 255).astype(np.uint8), tuple(boxes), reading
+    return cv2.LUT(np.clip(image, 0, 255).astype(np.uint8), style.tone), tuple(boxes), reading

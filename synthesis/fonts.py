@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -166,7 +167,7 @@ def stroke_digits(style: int) -> Glyphs:
     """Ten masks like `font_digits`, drawn from strokes; `style` in 0 .. STROKE_STYLES - 1 fixes shape and weight."""
     rng = np.random.default_rng([20, style])
     aspect = rng.uniform(0.42, 0.66)
-    weight = rng.uniform(0.09, 0.17)
+    weight = rng.uniform(0.07, 0.155)
     cap = min(0.5, aspect * rng.choice([0.5, 0.5, 0.36, 0.8]))
     flag, square = int(rng.integers(0, 16)), bool(rng.random() < 0.4)
     s = 4
@@ -185,29 +186,38 @@ def stroke_digits(style: int) -> Glyphs:
     return tuple(out)
 
 
-def fit_digits(glyphs: Glyphs, height: float, stretch: float = 1.0, weight: float = 0.0) -> tuple[np.ndarray, ...]:
-    """Resize ten masks for one display.
+@functools.lru_cache(maxsize=512)
+def _weighted(glyphs: Callable[..., Glyphs], key: str | int, level: int) -> Glyphs:
+    """Ten masks with thickened (level > 0) or thinned strokes, one level being 0.6 % of the digit's height."""
+    masks = glyphs(key)
+    if level == 0:
+        return masks
+    # Threshold of a blurred mask moves the edge outward or inward, and rounds the corners as print does.
+    reach = max(1.0, abs(level) * 0.006 * BASE * 1.6)
+    cut = 128 - math.copysign(62, level)
+    soft = (cv2.GaussianBlur(m, (0, 0), reach).astype(np.float32) for m in masks)
+    return tuple(np.clip((m - cut) * 4 + 128, 0, 255).astype(np.uint8) for m in soft)
+
+
+def fit_digits(
+    glyphs: Callable[..., Glyphs], key: str | int, height: float, stretch: float = 1.0, weight: float = 0.0
+) -> tuple[np.ndarray, ...]:
+    """Ten masks at the size of one display.
 
     Args:
-        glyphs: from `font_digits` or `stroke_digits`.
+        glyphs: one of the functions of this module that return ten masks.
+        key: its argument, a font or a style.
         height: of a digit in px.
         stretch: factor of the width.
         weight: thickens (> 0) or thins (< 0) the strokes, in shares of the digit's height.
 
     Returns:
-        Ten float32 masks (h, w), 0..1, digit ink centred with a small margin.
+        Ten float32 masks (h, w), 0..1: the ink with a margin of PAD / BASE of the digit's height all around.
     """
     scale = height / BASE
     rows = max(4, round((BASE + 2 * PAD) * scale))
     out = []
-    for glyph in glyphs:
-        mask = glyph
-        if abs(weight) > 0.004:
-            # Threshold of a blurred mask moves the edge outward or inward, and rounds the corners as print does.
-            reach = max(1.0, abs(weight) * BASE * 1.6)
-            soft = cv2.GaussianBlur(mask, (0, 0), reach)
-            level = 128 - np.sign(weight) * 62
-            mask = cv2.convertScaleAbs(np.clip((soft.astype(np.float32) - level) * 4 + 128, 0, 255))
+    for mask in _weighted(glyphs, key, round(weight / 0.006)):
         size = (max(2, round(mask.shape[1] * scale * stretch)), rows)
         fitted = cv2.resize(mask, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         out.append(fitted.astype(np.float32) / 255)

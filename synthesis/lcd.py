@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -13,6 +14,7 @@ from synthesis.fonts import (
     SEGMENT_FONTS,
     SEGMENT_STYLES,
     TEXT_FONTS,
+    Glyphs,
     fit_digits,
     segment_digits,
     segment_font_digits,
@@ -248,10 +250,11 @@ def _number(rng: np.random.Generator, count: int, decimals: int) -> tuple[str, i
     return digits, blank
 
 
-def _glyphs(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+def _glyphs(rng: np.random.Generator) -> tuple[Callable[..., Glyphs], str | int]:
+    """A function of `synthesis.fonts` that returns ten segment digits, and its argument."""
     if rng.random() < 0.6:
-        return segment_digits(int(rng.integers(0, SEGMENT_STYLES)))
-    return segment_font_digits(str(rng.choice(SEGMENT_FONTS)))
+        return segment_digits, int(rng.integers(0, SEGMENT_STYLES))
+    return segment_font_digits, str(rng.choice(SEGMENT_FONTS))
 
 
 def _draw_point(rng: np.random.Generator, ink: np.ndarray, row: _Row, slope: float, comma: bool) -> Box:
@@ -319,16 +322,16 @@ def draw_lcd(rng: np.random.Generator) -> tuple[np.ndarray, tuple[Box, ...], str
     """
     decimals = int(rng.choice([0, 1, 2, 3], p=[0.35, 0.35, 0.15, 0.15]))
     count = min(9, max(4, int(rng.choice([3, 4, 5, 6], p=[0.1, 0.25, 0.35, 0.3])) + decimals))
-    glyphs = _glyphs(rng)
+    glyphs, key = _glyphs(rng)
     stretch = rng.uniform(0.8, 1.15)
-    aspect = (glyphs[8].shape[1] - 2 * PAD) / BASE * stretch
+    aspect = (glyphs(key)[8].shape[1] - 2 * PAD) / BASE * stretch
     row, height, width = _place(rng, count, decimals, aspect)
     slope = float(rng.choice([0.0, rng.uniform(0.05, 0.2)]))
     digits, blank = _number(rng, count, decimals)
     ink, ghost = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
     weight = rng.normal(0, 0.008)
-    large = _slant(fit_digits(glyphs, row.high, stretch, weight), slope)
-    tiny = large if row.small == 1 else _slant(fit_digits(glyphs, row.high * row.small, stretch, weight), slope)
+    large = _slant(fit_digits(glyphs, key, row.high, stretch, weight), slope)
+    tiny = large if row.small == 1 else _slant(fit_digits(glyphs, key, row.high * row.small, stretch, weight), slope)
     boxes: list[Box] = []
     for i, c in enumerate(digits):
         x1, y1, x2, y2 = row.cell(i)
