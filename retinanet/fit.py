@@ -1,0 +1,249 @@
+"""Trains a stage: what is particular to the RetinaNets, given to the common loop. Tuning calls the same functions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from reader.displays import best_display
+from reader.geometry import inverse, quad_iou, second_look, warp, warp_points
+from reader.symbols import FLOATP_ID
+from reader.types import Float32, UInt8
+from retinanet.anchors import box_anchors, box_iou, decode_boxes, oriented_anchors
+from retinanet.config import NetworkConfig, Stage1Config, Stage2Config
+from retinanet.losses import WeightedFocalLoss, WeightedSmoothL1
+from retinanet.model import build
+from retinanet.targets import Stage1Targets, Stage2Targets
+from training.augment import (
+    DigitPool,
+    Stage1Augmentation,
+    Stage2Augmentation,
+    plain_display,
+    plain_view,
+    stage1_view,
+    stage2_view,
+)
+from training.datasets import Stage1Sample, Stage2Sample
+from training.loop import Example, Feed, RunConfig, fit, prepare, write_json_atomic
+
+#: How much the corners weigh against the classes; both losses are then about equal after a few epochs.
+CORNER_WEIGHT = 4.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Weighted:
+    """A training set and how often its samples are drawn against those of the others (per set, not per sample)."""
+
+    samples: Sequence[Stage1Sample] | Sequence[Stage2Sample]
+    weight: float
+
+
+def _chances(sets: Sequence[Weighted]) -> list[float]:
+    return [s.weight / max(len(s.samples), 1) for s in sets for _ in s.samples]
+
+
+def _model(config: NetworkConfig, run: RunConfig, resume: bool, initial: Path | None, regression: str, weight: float):
+    def create() -> keras.Model:
+        network = build(config)
+        if initial is not None:
+            source = keras.models.load_model(initial, compile=False)
+            network.set_weights(source.get_weights())
+        return network
+
+    losses = {"classes": WeightedFocalLoss(), regression: _scaled(WeightedSmoothL1(), weight)}
+    return prepare(create, losses, run, resume)
+
+
+@keras.saving.register_keras_serializable("counter_recognition")
+class _ScaledSmoothL1(WeightedSmoothL1):
+    """Smooth L1 times a factor."""
+
+    def __init__(self, scale: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def call(self, y_true, y_pred):
+        return self.scale * super().call(y_true, y_pred)
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale}
+
+
+def _scaled(loss: WeightedSmoothL1, scale: float) -> WeightedSmoothL1:
+    return _ScaledSmoothL1(scale, beta=loss.beta)
+
+
+def fit_stage1(
+    sets: Sequence[Weighted],
+    validation: Sequence[Stage1Sample],
+    run: RunConfig,
+    config: Stage1Config | None = None,
+    augmentation: Stage1Augmentation | None = None,
+    resume: bool = False,
+    initial: Path | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 1,
+) -> keras.callbacks.History:
+    """Trains stage 1 on `sets`; keeps the weights with the best share of displays found on `validation`."""
+    config, augmentation = config or Stage1Config(), augmentation or Stage1Augmentation()
+    samples = [s for w in sets for s in w.samples]
+    targets = Stage1Targets(config)
+
+    def make(index: int, rng: np.random.Generator) -> Example:
+        image, corners, labels = stage1_view(samples[index], config.input_size, rng, augmentation)
+        return image, targets(corners, labels)
+
+    model, state = _model(config, run, resume, initial, "corners", CORNER_WEIGHT)
+    write_json_atomic(run.logs / "config.json", {"network": config.to_dict(), "augmentation": augmentation})
+    feed = Feed(make, _chances(sets), run, int(state.get("epoch", 0)))
+
+    def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
+        return evaluate_stage1(network, config, validation, augmentation.fill)
+
+    return fit(model, feed, run, state, evaluate, "score", callbacks, verbose)
+
+
+def evaluate_stage1(
+    network: keras.Model, config: Stage1Config, samples: Sequence[Stage1Sample], fill: float
+) -> dict[str, float]:
+    """Corner IoU of the first and of the second look, share above 0.75, class accuracy, on photos with a display."""
+    anchors = oriented_anchors(config)
+    with_display = [s for s in samples if len(s.corners)]
+    if not with_display:
+        return {"score": 0.0}
+    views, truths = zip(*(plain_view(s.image, s.corners[:1], config.input_size) for s in with_display), strict=True)
+    first = _predict_corners(network, np.stack(views), anchors)
+    ious1, ious2, right = [], [], []
+    closer, maps = [], []
+    for sample, truth, found in zip(with_display, truths, first, strict=True):
+        quad, _ = found
+        ious1.append(quad_iou(quad, truth[0]))
+        to_view = _letterbox_matrix(sample.image, config.input_size)
+        on_photo = warp_points(quad, np.linalg.inv(to_view))
+        try:
+            again = second_look(on_photo, config.input_size[0], fill)
+        except ValueError:
+            again = to_view  # the first look found no area; look at the whole again
+        maps.append(again)
+        closer.append(warp(sample.image, again, config.input_size))
+    for sample, matrix, (quad, label) in zip(
+        with_display, maps, _predict_corners(network, np.stack(closer), anchors), strict=True
+    ):
+        ious2.append(quad_iou(warp_points(quad, inverse(matrix)), sample.corners[0]))
+        right.append(label == sample.labels[0])
+    good2 = float(np.mean(np.array(ious2) > 0.75))
+    return {
+        "iou_first": float(np.mean(ious1)),
+        "iou": float(np.mean(ious2)),
+        "first_over_0.5": float(np.mean(np.array(ious1) > 0.5)),
+        "over_0.75": good2,
+        "class_accuracy": float(np.mean(right)),
+        # The mean breaks ties between epochs that find equally many.
+        "score": good2 + 0.5 * float(np.mean(ious2)),
+    }
+
+
+def _letterbox_matrix(image: UInt8, size: tuple[int, int]) -> np.ndarray:
+    h, w = image.shape[:2]
+    scale = min(size[0] / h, size[1] / w)
+    return np.array([[scale, 0, (size[1] - scale * w) / 2], [0, scale, (size[0] - scale * h) / 2], [0, 0, 1]])
+
+
+def _predict_corners(network: keras.Model, images: UInt8, anchors) -> list[tuple[Float32, int]]:
+    raw = network.predict(images, batch_size=32, verbose=0)
+    found = []
+    for logits, offsets in zip(raw["classes"], raw["corners"], strict=True):
+        display = best_display(anchors.decode(offsets), _sigmoid(logits))
+        assert display is not None  # without a threshold there is always a best one
+        found.append((display.corners, display.class_id))
+    return found
+
+
+def fit_stage2(
+    sets: Sequence[Weighted],
+    validation: Sequence[Stage2Sample],
+    run: RunConfig,
+    config: Stage2Config | None = None,
+    augmentation: Stage2Augmentation | None = None,
+    resume: bool = False,
+    initial: Path | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 1,
+) -> keras.callbacks.History:
+    """Trains stage 2 on `sets`; keeps the weights with the most displays of `validation` wholly right."""
+    config, augmentation = config or Stage2Config(), augmentation or Stage2Augmentation()
+    samples = [s for w in sets for s in w.samples]
+    targets = Stage2Targets(config)
+    pool = DigitPool.collect(samples, seed=run.seed)
+
+    def make(index: int, rng: np.random.Generator) -> Example:
+        image, boxes, labels = stage2_view(samples[index], config.input_size, rng, augmentation, pool)
+        return image, targets(boxes, labels)
+
+    model, state = _model(config, run, resume, initial, "boxes", 1.0)
+    write_json_atomic(run.logs / "config.json", {"network": config.to_dict(), "augmentation": augmentation})
+    feed = Feed(make, _chances(sets), run, int(state.get("epoch", 0)))
+
+    def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
+        return evaluate_stage2(network, config, validation)
+
+    return fit(model, feed, run, state, evaluate, "score", callbacks, verbose)
+
+
+def evaluate_stage2(network: keras.Model, config: Stage2Config, samples: Sequence[Stage2Sample]) -> dict[str, float]:
+    """Shares of displays whose digits, and whose decimal places too, are all right; and of digits right."""
+    if not samples:
+        return {"score": 0.0}
+    anchors = box_anchors(config)
+    views = [plain_display(s, config.input_size) for s in samples]
+    raw = network.predict(np.stack([v[0] for v in views]), batch_size=64, verbose=0)
+    rows, points, hits, total = [], [], 0, 0
+    for sample, (_, boxes), logits, deltas in zip(samples, views, raw["classes"], raw["boxes"], strict=True):
+        wanted, wanted_places = _row(boxes, sample.labels)
+        got, got_places = _row(*detections(_sigmoid(logits), decode_boxes(deltas, anchors)))
+        rows.append(wanted == got)
+        points.append(wanted == got and wanted_places == got_places)
+        total += len(wanted)
+        hits += sum(a == b for a, b in zip(wanted, got, strict=False)) if len(wanted) == len(got) else 0
+    return {
+        "digits": hits / max(total, 1),
+        "rows": float(np.mean(rows)),
+        "readings": float(np.mean(points)),
+        "score": float(np.mean(points)) + 0.1 * hits / max(total, 1),
+    }
+
+
+def detections(probabilities: Float32, boxes: Float32, threshold: float = 0.3) -> tuple[Float32, np.ndarray]:
+    """Digits and the decimal area of one display: (n, 4) xyxy and (n,) class ids, one digit at each place."""
+    digit = probabilities[:, :10]
+    score = digit.max(1)
+    order = np.argsort(-score)
+    order = order[score[order] >= threshold][:100]
+    kept: list[int] = []
+    for i in order:
+        b = boxes[i]
+        centred = np.array([(b[0] + b[2]) / 2, (b[1] + b[3]) / 2, b[2] - b[0], b[3] - b[1]], np.float32)
+        if not kept or box_iou(boxes[kept], centred[None]).max() < 0.35:
+            kept.append(int(i))
+    labels = [int(digit[i].argmax()) for i in kept]
+    area = int(probabilities[:, FLOATP_ID].argmax())
+    if probabilities[area, FLOATP_ID] >= threshold:
+        kept.append(area)
+        labels.append(FLOATP_ID)
+    return boxes[kept].reshape(-1, 4), np.array(labels, np.int64)
+
+
+def _row(boxes: Float32, labels: np.ndarray) -> tuple[list[int], int]:
+    """Digits from left to right, and how many of them lie in the decimal area."""
+    digits = sorted(((b[0] + b[2]) / 2, int(c)) for b, c in zip(boxes, labels, strict=True) if c < 10)
+    areas = [b for b, c in zip(boxes, labels, strict=True) if c == FLOATP_ID]
+    places = sum(a[0] <= x <= a[2] for x, _ in digits for a in areas[:1])
+    return [c for _, c in digits], places
+
+
+def _sigmoid(x: Float32) -> Float32:
+    return (1 / (1 + np.exp(-np.clip(x, -30, 30)))).astype(np.float32)

@@ -1,0 +1,290 @@
+"""Views of a labelled picture: geometry that moves picture and labels together, then light (training/photometric.py).
+
+Stage 1 sees what the reader will show it: whole photos (the first look) and uprighted, enlarged surroundings of a
+display (the second look). Stage 2 sees displays cut out a little wrong, as stage 1 will cut them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from reader.symbols import DIGITS, FLOATP_ID
+from reader.types import Float32, UInt8
+from training.datasets import Stage1Sample, Stage2Sample
+from training.photometric import distort
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Stage1Augmentation:
+    """How stage 1's training views are drawn.
+
+    Attributes:
+        second_look: share of views that are second looks.
+        background: share of views that are moved off the display.
+        any_angle: share of first looks turned by any angle; the others by a few degrees.
+        fill: width of the display in a second look, in input widths, as the reader asks for it.
+        flip_second_look: share of second looks that are upside down, since a first look can be.
+    """
+
+    second_look: float = 0.45
+    background: float = 0.05
+    any_angle: float = 0.3
+    fill: float = 0.62
+    flip_second_look: float = 0.08
+
+
+def _similarity(source: Float32, target: Float32, scale: float, degrees: float) -> np.ndarray:
+    """3x3 that turns by `degrees` (clockwise on the picture), scales, and moves `source` to `target`."""
+    a = np.deg2rad(degrees)
+    rotation = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]) * scale
+    matrix = np.eye(3)
+    matrix[:2, :2] = rotation
+    matrix[:2, 2] = np.asarray(target) - rotation @ np.asarray(source)
+    return matrix
+
+
+def _tilt(size: tuple[int, int], rng: Rng, amount: float) -> np.ndarray:
+    """3x3 perspective that moves each corner of a (h, w) view by up to `amount` of its sides."""
+    h, w = size
+    corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
+    moved = corners + rng.uniform(-amount, amount, (4, 2)).astype(np.float32) * (w, h)
+    return cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
+
+
+def _warp_points(points: np.ndarray, matrix: np.ndarray) -> Float32:
+    flat = np.asarray(points, np.float64).reshape(-1, 2)
+    p = np.concatenate([flat, np.ones((len(flat), 1))], 1) @ matrix.T
+    return (p[:, :2] / p[:, 2:]).reshape(np.shape(points)).astype(np.float32)
+
+
+def _warp(image: UInt8, matrix: np.ndarray, size: tuple[int, int], rng: Rng) -> UInt8:
+    """Warps with a prior reduction where the view shrinks the picture, so that nothing aliases."""
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
+    if scale < 0.6:
+        factor = max(scale * 1.2, 0.05)
+        h, w = image.shape[:2]
+        image = cv2.resize(image, (max(1, round(w * factor)), max(1, round(h * factor))), interpolation=cv2.INTER_AREA)
+        matrix = matrix @ np.diag([w / image.shape[1], h / image.shape[0], 1.0])
+    border = cv2.BORDER_CONSTANT if rng.random() < 0.7 else cv2.BORDER_REPLICATE
+    return cv2.warpPerspective(image, matrix, (size[1], size[0]), flags=cv2.INTER_LINEAR, borderMode=border)
+
+
+def stage1_view(
+    sample: Stage1Sample, size: tuple[int, int], rng: Rng, settings: Stage1Augmentation
+) -> tuple[UInt8, Float32, np.ndarray]:
+    """One training view of a photo.
+
+    Returns:
+        The picture (h, w, 3), corners (n, 4, 2) in its pixels, labels (n,). A display of which more than a sliver is
+        outside the view is left out, and only views that show all or nothing of each display are drawn.
+    """
+    for attempt in range(12):
+        kind = rng.random()
+        if len(sample.corners) and kind < settings.second_look and attempt < 6:
+            matrix = _second_look(sample, size, rng, settings)
+        elif kind > 1 - settings.background and attempt < 6:
+            matrix = _elsewhere(sample, size, rng)
+        else:
+            matrix = _first_look(sample, size, rng, settings, gentle=attempt > 8)
+        corners = _warp_points(sample.corners, matrix) if len(sample.corners) else sample.corners
+        inside = [_visible(c, size) for c in corners]
+        # A display cut in two is neither a display nor background: such a view teaches nothing.
+        if all(v > 0.97 or v < 0.02 for v in inside):
+            break
+    keep = np.array([v > 0.5 for v in inside], bool)
+    image = _warp(sample.image, matrix, size, rng)
+    return distort(image, rng), corners[keep].reshape(-1, 4, 2), sample.labels[keep]
+
+
+def plain_view(image: UInt8, corners: Float32, size: tuple[int, int]) -> tuple[UInt8, Float32]:
+    """The first look as the reader takes it: the whole photo, letterboxed, nothing else changed."""
+    h, w = image.shape[:2]
+    matrix = _similarity((w / 2, h / 2), (size[1] / 2, size[0] / 2), min(size[0] / h, size[1] / w), 0)
+    view = _warp(image, matrix, size, np.random.default_rng(0))
+    return view, _warp_points(corners, matrix)
+
+
+def _first_look(
+    sample: Stage1Sample, size: tuple[int, int], rng: Rng, settings: Stage1Augmentation, gentle: bool
+) -> np.ndarray:
+    h, w = sample.image.shape[:2]
+    fit = min(size[0] / h, size[1] / w)
+    centre = np.array([w / 2, h / 2])
+    if gentle:
+        return _similarity(centre, (size[1] / 2, size[0] / 2), fit, 0)
+    turn = rng.uniform(-180, 180) if rng.random() < settings.any_angle else rng.normal(0, 7)
+    scale = fit * float(np.exp(rng.normal(0.05, 0.22)))
+    if len(sample.corners) and rng.random() < 0.5:
+        # Somewhere near the display, so that enlarged views keep it.
+        centre = centre + (sample.corners[0].mean(0) - centre) * rng.uniform(0, 1)
+    target = np.array([size[1], size[0]]) * (0.5 + rng.uniform(-0.12, 0.12, 2))
+    return _tilt(size, rng, 0.05) @ _similarity(centre, target, scale, turn)
+
+
+def _second_look(sample: Stage1Sample, size: tuple[int, int], rng: Rng, settings: Stage1Augmentation) -> np.ndarray:
+    quad = sample.corners[rng.integers(len(sample.corners))]
+    along = (quad[1] - quad[0] + quad[2] - quad[3]) / 2
+    angle = np.degrees(np.arctan2(along[1], along[0]))
+    width = max(float(np.hypot(*along)), 2.0)
+    scale = settings.fill * size[1] / width * float(np.exp(rng.normal(0, 0.17)))
+    turn = -angle + rng.normal(0, 6) + (180 if rng.random() < settings.flip_second_look else 0)
+    target = np.array([size[1], size[0]]) * (0.5 + rng.normal(0, 0.06, 2))
+    return _tilt(size, rng, 0.03) @ _similarity(quad.mean(0), target, scale, turn)
+
+
+def _elsewhere(sample: Stage1Sample, size: tuple[int, int], rng: Rng) -> np.ndarray:
+    h, w = sample.image.shape[:2]
+    centre = rng.uniform(0, 1, 2) * (w, h)
+    scale = min(size[0] / h, size[1] / w) * rng.uniform(1.5, 4)
+    return _similarity(centre, (size[1] / 2, size[0] / 2), scale, rng.uniform(-180, 180))
+
+
+def _visible(corners: Float32, size: tuple[int, int]) -> float:
+    """Share of a quadrilateral's area that lies inside a (h, w) view."""
+    h, w = size
+    frame = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
+    area = abs(cv2.contourArea(corners.astype(np.float32)))
+    if area < 1:
+        return 0.0
+    common, _ = cv2.intersectConvexConvex(corners.astype(np.float32), frame)
+    return float(common / area)
+
+
+@dataclass(frozen=True)
+class Stage2Augmentation:
+    """How stage 2's training views are drawn.
+
+    Attributes:
+        jitter: standard deviation of each corner's error, in display heights.
+        shift: of the error that all corners share.
+        exchange: share of displays some of whose digits are exchanged for digits of other displays.
+        negative: share of displays shown as negatives: white on black for black on white.
+    """
+
+    jitter: float = 0.05
+    shift: float = 0.05
+    exchange: float = 0.4
+    negative: float = 0.08
+
+
+@dataclass(frozen=True)
+class DigitPool:
+    """Pictures of single digits cut from displays, by class, for exchanging.
+
+    Attributes:
+        patches: for each of the ten digits, uint8 pictures (h, w, 3) of varying size.
+    """
+
+    patches: tuple[list[UInt8], ...] = field(default_factory=lambda: tuple([] for _ in DIGITS))
+
+    @classmethod
+    def collect(cls, samples: Sequence[Stage2Sample], limit: int = 400, seed: int = 0) -> DigitPool:
+        """Up to `limit` pictures of each digit from `samples`, chosen at random."""
+        places = [
+            (s, i) for s in samples for i, label in enumerate(s.labels) if label < 10 and s.boxes[i, 3] > s.boxes[i, 1]
+        ]
+        pool = cls()
+        for at in np.random.default_rng(seed).permutation(len(places)):
+            sample, i = places[at]
+            patches = pool.patches[int(sample.labels[i])]
+            x1, y1, x2, y2 = np.round(sample.boxes[i]).astype(int)
+            patch = sample.image[max(y1, 0) : y2, max(x1, 0) : x2]
+            if len(patches) < limit and min(patch.shape[:2]) >= 6:
+                patches.append(patch)
+        return pool
+
+
+def exchange_digits(sample: Stage2Sample, pool: DigitPool, rng: Rng) -> Stage2Sample:
+    """Puts digits of other displays into a display: leading drums show nearly always 0 otherwise.
+
+    Each digit in turn is replaced with a chance of a half by one of a class drawn evenly, matched in mean and contrast.
+    """
+    image, labels = sample.image.copy(), sample.labels.copy()
+    for i, label in enumerate(sample.labels):
+        if label >= 10 or rng.random() < 0.5:
+            continue
+        new = int(rng.integers(10))
+        if not pool.patches[new]:
+            continue
+        x1, y1, x2, y2 = np.round(sample.boxes[i]).astype(int)
+        x1, y1 = max(x1, 0), max(y1, 0)
+        old = image[y1:y2, x1:x2]
+        if min(old.shape[:2]) < 6:
+            continue
+        patch = pool.patches[new][int(rng.integers(len(pool.patches[new])))]
+        patch = cv2.resize(patch, (old.shape[1], old.shape[0]), interpolation=cv2.INTER_AREA).astype(np.float32)
+        mean, deviation = old.mean((0, 1)), old.std() + 1
+        patch = (patch - patch.mean((0, 1))) * np.clip(deviation / (patch.std() + 1), 0.5, 2) + mean
+        image[y1:y2, x1:x2] = np.clip(patch, 0, 255).astype(np.uint8)
+        labels[i] = new
+    return Stage2Sample(image=image, boxes=sample.boxes, labels=labels, name=sample.name)
+
+
+def stage2_view(
+    sample: Stage2Sample, size: tuple[int, int], rng: Rng, settings: Stage2Augmentation, pool: DigitPool | None = None
+) -> tuple[UInt8, Float32, np.ndarray]:
+    """One training view of a rectified display: (h, w, 3) picture, boxes (n, 4) xyxy in its pixels, labels (n,)."""
+    if pool is not None and rng.random() < settings.exchange:
+        sample = exchange_digits(sample, pool, rng)
+    h, w = sample.image.shape[:2]
+    source = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
+    error = rng.normal(0, settings.jitter, (4, 2)) + rng.normal(0, settings.shift, 2)
+    stretch = 1 + rng.normal(0, 0.04, 2)
+    cut = (source - source.mean(0)) * stretch + source.mean(0) + error * h
+    target = np.array([[0, 0], [size[1], 0], [size[1], size[0]], [0, size[0]]], np.float32)
+    matrix = cv2.getPerspectiveTransform(cut.astype(np.float32), target)
+    scale_y = size[0] / h
+    image = sample.image
+    if scale_y < 0.6:  # no aliasing
+        image = cv2.resize(
+            image, (max(1, int(w * scale_y * 1.2)), max(1, int(h * scale_y * 1.2))), interpolation=cv2.INTER_AREA
+        )
+        matrix = matrix @ np.diag([w / image.shape[1], h / image.shape[0], 1.0])
+    border = cv2.BORDER_REPLICATE if rng.random() < 0.8 else cv2.BORDER_REFLECT_101
+    view = cv2.warpPerspective(image, matrix, (size[1], size[0]), flags=cv2.INTER_LINEAR, borderMode=border)
+    if rng.random() < settings.negative:
+        view = 255 - view
+    boxes = _warp_boxes(sample.boxes, sample.image.shape[:2], image.shape[:2], matrix)
+    boxes, labels = _clip_boxes(boxes, sample.labels, size)
+    return distort(view, rng), boxes, labels
+
+
+def plain_display(sample: Stage2Sample, size: tuple[int, int]) -> tuple[UInt8, Float32]:
+    """The display as the reader shows it to the network: stretched to the input size, nothing else changed."""
+    h, w = sample.image.shape[:2]
+    shrinking = size[0] < h or size[1] < w
+    image = cv2.resize(
+        sample.image, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    )
+    return image, (sample.boxes * [size[1] / w, size[0] / h, size[1] / w, size[0] / h]).astype(np.float32)
+
+
+def _warp_boxes(boxes: Float32, was: tuple[int, int], now: tuple[int, int], matrix: np.ndarray) -> Float32:
+    """Upright boxes around warped boxes; centre and mean sides, so that a small turn does not inflate them."""
+    if not len(boxes):
+        return boxes.reshape(0, 4)
+    s = np.array([now[1] / was[1], now[0] / was[0]])
+    b = boxes.reshape(-1, 2, 2) * s
+    quads = np.stack(
+        [b[:, 0], np.stack([b[:, 1, 0], b[:, 0, 1]], -1), b[:, 1], np.stack([b[:, 0, 0], b[:, 1, 1]], -1)], 1
+    )
+    q = _warp_points(quads, matrix)  # (n, 4, 2)
+    left, right = (q[:, 0, 0] + q[:, 3, 0]) / 2, (q[:, 1, 0] + q[:, 2, 0]) / 2
+    top, bottom = (q[:, 0, 1] + q[:, 1, 1]) / 2, (q[:, 2, 1] + q[:, 3, 1]) / 2
+    return np.stack([left, top, right, bottom], -1).astype(np.float32)
+
+
+def _clip_boxes(boxes: Float32, labels: np.ndarray, size: tuple[int, int]) -> tuple[Float32, np.ndarray]:
+    """Boxes inside the view; a digit of which under two fifths is left is no digit any more."""
+    clipped = np.clip(boxes, 0, [size[1], size[0], size[1], size[0]]).astype(np.float32)
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
+    left = np.clip(clipped[:, 2:] - clipped[:, :2], 0, None).prod(-1)
+    keep = (left > 0.4 * area) & (left > 4)
+    keep |= (labels == FLOATP_ID) & (left > 16)
+    return clipped[keep], labels[keep]

@@ -1,0 +1,95 @@
+"""Flags that the training and tuning scripts share, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from training.loop import RunConfig
+
+
+def boolean(text: str) -> bool:
+    """True/False as existing command lines write it."""
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if text.lower() not in known:
+        raise argparse.ArgumentTypeError(f"True or False wanted, {text!r} came")
+    return known[text.lower()]
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"a whole number of at least 1 wanted, {text!r} came")
+    return value
+
+
+def rate(text: str) -> float:
+    """A number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"a number above 0 wanted, {text!r} came")
+    return value
+
+
+def training_parser(name: str, description: str, epilog: str, **defaults: object) -> argparse.ArgumentParser:
+    """A parser with all the flags of a training script."""
+    parser = argparse.ArgumentParser(
+        description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--dataset_path", nargs="+", required=True, metavar="PATH", help="TFDS set(s): own folder or data_dir above it")
+    add("--mix", nargs="+", type=rate, metavar="W", help="how often each set is drawn (default: by its size)")
+    add(
+        "--resume_training",
+        nargs="?",
+        const=True,
+        default=False,
+        type=boolean,
+        metavar="True|False",
+        help="go on from the checkpoint of a killed run",
+    )
+    add("--initial_weights", type=Path, metavar="FILE", help="a .keras file of the same network to start from")
+    add("--output", type=Path, default=Path("retinanet") / f"{name}.keras", help="best weights (default: %(default)s)")
+    add("--logs", type=Path, default=Path("logs") / name, help="TensorBoard logs (default: %(default)s)")
+    add("--checkpoints", type=Path, default=Path("checkpoints") / name, help="for resuming (default: %(default)s)")
+    add("--epochs", type=positive, default=40, help="in all, also when resuming (default: %(default)s)")
+    add("--steps_per_epoch", type=positive, help="batches an epoch (default: once through the training pictures)")
+    add("--batch_size", type=positive, default=32, help="(default: %(default)s)")
+    add("--learning_rate", type=rate, default=2e-3, help="peak after the warm-up (default: %(default)s)")
+    add("--weight_decay", type=float, default=1e-4, help="(default: %(default)s)")
+    add("--patience", type=int, default=0, help="stop after so many epochs without a gain, 0: never (default: 0)")
+    add("--precision", default="mixed_bfloat16", choices=("float32", "mixed_bfloat16", "mixed_float16"))
+    add("--workers", type=positive, default=2, help="threads that make batches (default: %(default)s)")
+    add("--max_side", type=positive, default=640, help="pictures are kept no larger than this (default: %(default)s)")
+    add("--seed", type=int, default=0, help="(default: %(default)s)")
+    add("--preview", type=Path, metavar="PNG", help="write a sheet of augmented samples, train nothing")
+    add("--quiet", action="store_true", help="a line an epoch, no progress bar")
+    parser.set_defaults(**defaults)
+    return parser
+
+
+def run_config(args: argparse.Namespace, name: str, pictures: int) -> RunConfig:
+    """The run that the flags ask for; `pictures`: in the training sets."""
+    steps = args.steps_per_epoch or max(1, -(-pictures // args.batch_size))
+    return RunConfig(
+        name=name,
+        output=args.output,
+        logs=args.logs,
+        checkpoints=args.checkpoints,
+        epochs=args.epochs,
+        steps_per_epoch=steps,
+        batch_size=args.batch_size,
+        learning_rate=args.learning_rate,
+        weight_decay=args.weight_decay,
+        patience=args.patience,
+        seed=args.seed,
+        precision=args.precision,
+        workers=args.workers,
+    )

@@ -1,0 +1,272 @@
+"""The training loop: compile, feed, callbacks, checkpoints, resume. Knows no architecture.
+
+A run writes three things: `output` (the best weights so far, with optimizer state), `checkpoints/<name>/latest.keras`
+(everything that a killed run needs to go on) and TensorBoard logs. Each file is written under another name first and
+then renamed, so a full disk or a kill during a save leaves the last good file as it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+Batch = tuple[np.ndarray, dict[str, np.ndarray]]
+Example = tuple[np.ndarray, dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One training run; saved beside the logs.
+
+    Attributes:
+        name: "stage1", "stage2"; names the logs and checkpoints.
+        output: the .keras file that gets the best weights.
+        logs: folder of the TensorBoard logs.
+        checkpoints: folder of the file from which a killed run goes on.
+        epochs: in all, those before a resume included.
+        steps_per_epoch: batches in an epoch.
+        batch_size: pictures in a batch.
+        learning_rate: peak, reached after the warm-up.
+        weight_decay: of AdamW (Loshchilov and Hutter 2019).
+        warmup_steps: batches over which the learning rate rises from zero.
+        ema: momentum of the moving average of the weights, which is what is validated and saved.
+        patience: epochs without a better validation measure before the run stops; 0 never stops it.
+        seed: of views, order and initial weights.
+        precision: Keras dtype policy, for example mixed_bfloat16.
+        workers: threads that make batches.
+    """
+
+    name: str
+    output: Path
+    logs: Path
+    checkpoints: Path
+    epochs: int = 40
+    steps_per_epoch: int = 100
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    warmup_steps: int = 200
+    ema: float = 0.995
+    patience: int = 0
+    seed: int = 0
+    precision: str = "mixed_bfloat16"
+    workers: int = 2
+
+
+class Feed(keras.utils.PyDataset):
+    """Batches made on the fly; batch i of epoch e is the same whenever and wherever it is made.
+
+    Args:
+        make: (index of the sample, generator) -> (image, targets by name).
+        weights: chance of each sample to be drawn, any scale.
+        run: batch size, steps, seed, workers.
+        first_epoch: the epoch at which this process begins.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[int, np.random.Generator], Example],
+        weights: Sequence[float],
+        run: RunConfig,
+        first_epoch: int,
+    ):
+        super().__init__(workers=run.workers, use_multiprocessing=False, max_queue_size=8)
+        self.make, self.run, self.epoch = make, run, first_epoch
+        self.chance = np.asarray(weights, np.float64) / np.sum(weights)
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return self.run.steps_per_epoch
+
+    def __getitem__(self, index: int) -> Batch:
+        """Batch `index` of the present epoch."""
+        rng = np.random.default_rng([self.run.seed, self.epoch, index])
+        chosen = rng.choice(len(self.chance), self.run.batch_size, p=self.chance)
+        return stack([self.make(int(i), rng) for i in chosen])
+
+    def on_epoch_end(self) -> None:
+        """Other views in the next epoch."""
+        self.epoch += 1
+
+
+def stack(examples: Sequence[Example]) -> Batch:
+    """Examples -> a batch."""
+    targets = {name: np.stack([e[1][name] for e in examples]) for name in examples[0][1]}
+    return np.stack([e[0] for e in examples]), targets
+
+
+def optimizer(run: RunConfig) -> keras.optimizers.Optimizer:
+    """AdamW with warm-up, cosine decay and a moving average of the weights."""
+    steps = max(run.epochs * run.steps_per_epoch, 1)
+    warmup = min(run.warmup_steps, steps // 2)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=run.learning_rate * 0.01,
+        decay_steps=max(steps - warmup, 1),
+        alpha=0.01,
+        warmup_target=run.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    if not warmup:
+        schedule.initial_learning_rate = run.learning_rate
+    adam = keras.optimizers.AdamW(
+        schedule, weight_decay=run.weight_decay, global_clipnorm=5.0, use_ema=True, ema_momentum=run.ema
+    )
+    adam.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return adam
+
+
+def save_atomic(model: keras.Model, path: Path) -> None:
+    """Writes a .keras file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.keras")
+    try:
+        model.save(partial)
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json_atomic(path: Path, content: Any) -> None:
+    """Writes a JSON file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(json.dumps(content, indent=1, default=str))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class EpochEnd(keras.callbacks.Callback):
+    """After each epoch: checkpoint, validate the averaged weights, keep the best, stop when it no longer helps.
+
+    Args:
+        run: where to write.
+        evaluate: the model with averaged weights -> measures by name; those go to the logs as `val_<name>`.
+        best_by: the measure that decides, larger is better.
+        state: best value and epochs since, from a checkpoint.
+    """
+
+    def __init__(
+        self,
+        run: RunConfig,
+        evaluate: Callable[[keras.Model, int], dict[str, float]],
+        best_by: str,
+        state: dict[str, Any],
+    ):
+        super().__init__()
+        self.run, self.evaluate, self.best_by = run, evaluate, best_by
+        self.best = float(state.get("best", -math.inf))
+        self.waited = int(state.get("waited", 0))
+        self.started = time.perf_counter()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Starts the clock."""
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """See the class."""
+        logs = {} if logs is None else logs
+        pictures = self.run.steps_per_epoch * self.run.batch_size
+        logs["pictures_per_second"] = pictures / (time.perf_counter() - self.started)
+        logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        if not math.isfinite(logs.get("loss", 0.0)):
+            print(f"epoch {epoch + 1}: the loss is {logs['loss']}; try a smaller --learning_rate")
+            self.model.stop_training = True
+            return
+        self._swap()
+        try:
+            measures = self.evaluate(self.model, epoch)
+            logs.update({f"val_{k}": v for k, v in measures.items()})
+            value = measures[self.best_by]
+            if value > self.best:
+                self.best, self.waited = value, 0
+                save_atomic(self.model, self.run.output)
+            else:
+                self.waited += 1
+        finally:
+            self._swap()
+        save_atomic(self.model, self.run.checkpoints / "latest.keras")
+        write_json_atomic(
+            self.run.checkpoints / "latest.json",
+            {"epoch": epoch + 1, "best": self.best, "waited": self.waited, "run": dataclasses.asdict(self.run)},
+        )
+        shown = "  ".join(f"{k} {v:.4g}" for k, v in logs.items())
+        print(f"\nepoch {epoch + 1}/{self.run.epochs}  {shown}", flush=True)
+        if self.run.patience and self.waited >= self.run.patience:
+            print(f"no better {self.best_by} for {self.waited} epochs: stopped")
+            self.model.stop_training = True
+
+    def _swap(self) -> None:
+        """Exchanges the weights with their moving averages."""
+        averages = self.model.optimizer._model_variables_moving_average
+        for variable, average in zip(self.model.trainable_variables, averages, strict=True):
+            now = keras.ops.convert_to_numpy(variable)
+            variable.assign(keras.ops.convert_to_numpy(average))
+            average.assign(now)
+
+
+def prepare(
+    build: Callable[[], keras.Model], losses: dict[str, keras.losses.Loss], run: RunConfig, resume: bool
+) -> tuple[keras.Model, dict[str, Any]]:
+    """The compiled model to train and the state to go on from ({} at the start).
+
+    Raises:
+        FileNotFoundError: asked to resume where there is no checkpoint.
+    """
+    keras.utils.set_random_seed(run.seed)
+    keras.mixed_precision.set_dtype_policy(run.precision)
+    latest = run.checkpoints / "latest.keras"
+    if not resume:
+        model = build()
+        model.compile(optimizer(run), loss=losses)
+        return model, {}
+    if not latest.exists():
+        raise FileNotFoundError(f"--resume_training: there is no checkpoint {latest}; start without the flag")
+    state = json.loads((run.checkpoints / "latest.json").read_text())
+    old = keras.models.load_model(latest)
+    # A fresh optimizer of the same kind takes the state over, so that more epochs or another rate can be asked for.
+    adam = optimizer(run)
+    adam.build(old.trainable_variables)
+    for target, source in zip(adam.variables, old.optimizer.variables, strict=True):
+        if target.shape == source.shape and "learning_rate" not in target.path:
+            target.assign(source)
+    old.compile(adam, loss=losses)
+    return old, state
+
+
+def fit(
+    model: keras.Model,
+    feed: Feed,
+    run: RunConfig,
+    state: dict[str, Any],
+    evaluate: Callable[[keras.Model, int], dict[str, float]],
+    best_by: str,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 1,
+) -> keras.callbacks.History:
+    """Trains from `state` to the run's last epoch."""
+    write_json_atomic(run.logs / "run.json", dataclasses.asdict(run))
+    return model.fit(
+        feed,
+        epochs=run.epochs,
+        initial_epoch=int(state.get("epoch", 0)),
+        callbacks=[
+            EpochEnd(run, evaluate, best_by, state),
+            *callbacks,
+            keras.callbacks.TensorBoard(str(run.logs), write_graph=True, update_freq="epoch"),
+        ],
+        verbose=verbose,
+    )
