@@ -317,4 +317,6 @@ def random_style(rng: np.random.Generator) -> DrumStyle:
     if style.point:
         colour = style.ink if not style.plate else (_dark(rng) if style.plate_colour.mean() > 120 else _light(rng))
         style = replace(style, point_colour=colour)
+        if (1 - style.face) * style.pitch > 0.14 and rng.random() < 0.5:
+            style = replace(style, decimal_drum=style.drum, decimal_ink=style.ink, frame_colour=None)
     return style

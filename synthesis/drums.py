@@ -81,7 +81,7 @@ class _Layout:
 
 
 def _layout(rng: np.random.Generator, style: DrumStyle, count: int) -> _Layout:
-    height = int(rng.integers(90, 141))
+    height = int(rng.integers(88, 126))
     pitch = height * style.pitch
     left, right = style.margin_left * pitch, style.margin_right * pitch
     gap = pitch * (1 - style.face)
@@ -116,22 +116,22 @@ def _random_units(rng: np.random.Generator, count: int, decimals: int) -> tuple[
     units = int(rng.integers(0, 10**count))
     if rng.random() < 0.25:
         units %= 10 ** min(count, decimals + int(rng.integers(1, max(2, count - decimals))))
-    if rng.random() < 0.15:
+    fraction = float(rng.random()) if rng.random() < 0.65 else float(rng.uniform(0, 0.12))
+    if rng.random() < 0.12:
         nines = 10 ** int(rng.integers(1, min(5, count)))
-        units = units // nines * nines + nines - 1
-        return units, float(rng.uniform(0.1, 0.98))
-    kind = rng.random()
-    if kind < 0.6:
-        return units, float(rng.random())
-    return units, float(abs(rng.normal(0, 0.06)) % 0.15)
+        units, fraction = units // nines * nines + nines - 1, float(rng.uniform(0.1, 0.98))
+    # So near the step of the label rule a person cannot say which digit it is, and a picture of it would teach noise.
+    if abs(fraction - (1 - SLACK)) < 0.06:
+        fraction = 1 - SLACK + (0.08 if fraction > 1 - SLACK else -0.1)
+    return units, fraction
 
 
 def _paint(
-    surface: np.ndarray, mask: np.ndarray, x: float, y: float, colour: np.ndarray, wear: np.ndarray | None = None
+    surface: np.ndarray, mask: np.ndarray, x: float, y: float, colour: np.ndarray, strength: float | np.ndarray = 1.0
 ) -> None:
-    """Lay ink of one colour on float32 (H, W, 3) with the mask's top-left at x, y (rounded); clipped at the edges.
+    """Lay ink of one colour on a surface (H, W, 3), uint8 or float32, with the mask's top-left at x, y (rounded).
 
-    `wear` (H, W) weakens the ink where it lies.
+    The mask is clipped at the edges; `strength`, a number or (H, W), weakens the ink.
     """
     x0, y0 = round(x), round(y)
     h, w = mask.shape
@@ -140,9 +140,8 @@ def _paint(
         return
     part = surface[ay:by, ax:bx]
     alpha = mask[ay - y0 : by - y0, ax - x0 : bx - x0]
-    if wear is not None:
-        alpha = alpha * wear[ay:by, ax:bx]
-    part += alpha[..., None] * (colour - part)
+    alpha = alpha * (strength[ay:by, ax:bx] if isinstance(strength, np.ndarray) else np.float32(strength))
+    part[:] = part + alpha[..., None] * (np.clip(colour, 0, 255).astype(np.float32) - part)
 
 
 def _bar(surface: np.ndarray, x0: float, y0: float, x1: float, y1: float, colour: np.ndarray | tuple) -> None:
@@ -201,8 +200,8 @@ def _roll(
     high = 2 * math.ceil(u_max) + 3
     centre = high / 2
     way = -1.0 if style.downward else 1.0
-    surface = np.empty((high, lay.width, 3), np.float32)
-    surface[:] = style.gap_colour
+    surface = np.empty((high, lay.width, 3), np.uint8)
+    surface[:] = style.gap_colour.astype(np.uint8)
     for i, position in enumerate(positions):
         x = lay.face_x(i)
         colour = style.drum_colour(i) * rng.normal(1, 0.02)
@@ -214,8 +213,10 @@ def _roll(
         _gap(rng, style, surface, lay, i, -way * position * lay.step)
     if style.softness > 0.3:
         surface = cv2.GaussianBlur(surface, (0, 0), style.softness)
-    wear = np.clip(texture(rng, "mottle", high, lay.width) * 2 + style.wear * 3 - 2, 0, 1)
-    wear = style.ink_strength * (1 - wear * min(0.9, style.wear * 1.6))
+    fresh = style.ink_strength
+    if style.wear > 0:
+        lost = np.clip(texture(rng, "mottle", high, lay.width) * 2 + style.wear * 3 - 2, 0, 1)
+        fresh = style.ink_strength * (1 - lost * min(0.9, style.wear * 1.6))
     for i, position in enumerate(positions):
         x, ink = lay.face_x(i), style.ink_colour(i)
         middle = x + lay.face / 2 + rng.normal(0, 0.012) * lay.face
@@ -223,7 +224,7 @@ def _roll(
             mask = masks[k % 10]
             y = centre + way * (k - position) * lay.step - mask.shape[0] / 2
             if -mask.shape[0] < y < high:
-                _paint(surface, mask, middle - mask.shape[1] / 2, y, ink, wear)
+                _paint(surface, mask, middle - mask.shape[1] / 2, y, ink, fresh)
         if style.scale and i == len(positions) - 1:
             for k in range(-20, 40):
                 y = centre + way * (k / 10 - position % 1) * lay.step
@@ -234,7 +235,8 @@ def _roll(
     source = (angle * lay.radius + centre - 0.5).astype(np.float32)
     map_y = np.repeat(source[:, None], lay.width, axis=1)
     map_x = np.repeat(np.arange(lay.width, dtype=np.float32)[None], lay.height, axis=0)
-    return cv2.remap(surface, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), angle
+    seen = cv2.remap(surface, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return seen.astype(np.float32), angle
 
 
 def _shade(rng: np.random.Generator, style: DrumStyle, lay: _Layout, image: np.ndarray, angle: np.ndarray) -> None:
@@ -247,7 +249,8 @@ def _shade(rng: np.random.Generator, style: DrumStyle, lay: _Layout, image: np.n
     for i in range(-1, math.ceil(lay.width / lay.pitch) + 1):
         x = lay.face_x(i) + lay.face + (lay.pitch - lay.face) / 2
         columns *= 1 - style.gap_shadow * np.exp(-(((np.arange(lay.width) - x) / (lay.pitch * 0.10)) ** 2))
-    image *= np.outer(light, columns).astype(np.float32)[..., None]
+    uneven = 1 + np.float32(style.uneven) * texture(rng, "smooth", *image.shape[:2])
+    image *= (np.outer(light, columns).astype(np.float32) * uneven)[..., None]
     if style.gloss > 0:
         glow = style.gloss * np.exp(-(((angle - style.gloss_angle) / 0.12) ** 2))
         image += (glow * 255).astype(np.float32)[:, None, None]
@@ -276,16 +279,16 @@ def _plate(rng: np.random.Generator, style: DrumStyle, lay: _Layout, image: np.n
         # Rounded corners: blur and cut; the threshold keeps straight edges where they are.
         soft = cv2.GaussianBlur(holes, (0, 0), style.hole_round * h)
         holes = cv2.convertScaleAbs(np.clip((soft.astype(np.float32) - 128) * 8 + 128, 0, 255))
-    cover *= (1 + 0.06 * texture(rng, "smooth", h, w) + 0.015 * texture(rng, "grain", h, w))[..., None]
+    sheen = 1 + (0.06 + style.uneven) * texture(rng, "smooth", h, w) + 0.015 * texture(rng, "grain", h, w)
+    rim = cv2.GaussianBlur(holes, (0, 0), 1.2).astype(np.float32) / 255
+    cover *= (sheen * (1 + style.rim * rim * (1 - rim) * 4))[..., None]
     soft = cv2.GaussianBlur(holes, (0, 0), max(0.8, style.plate_depth * h))
     dx, dy = style.shadow_shift
     shift = np.float32([[1, 0, dx * h], [0, 1, dy * h]])
     soft = cv2.warpAffine(soft, shift, (w, h), borderMode=cv2.BORDER_REPLICATE).astype(np.float32) / 255
     image *= (1 - style.plate_shadow * (1 - soft))[..., None]
-    alpha = (holes.astype(np.float32) / 255)[..., None]
-    rim = cv2.GaussianBlur(holes, (0, 0), 1.2).astype(np.float32) / 255
-    cover *= (1 + style.rim * rim * (1 - rim) * 4)[..., None]
-    return cover + alpha * (image - cover)
+    alpha = holes.astype(np.float32) / 255
+    return cv2.blendLinear(image, cover, alpha, 1 - alpha)
 
 
 def _sides(rng: np.random.Generator, style: DrumStyle, lay: _Layout, image: np.ndarray, count: int) -> None:
@@ -308,9 +311,8 @@ def _sides(rng: np.random.Generator, style: DrumStyle, lay: _Layout, image: np.n
 
 
 def _soil(rng: np.random.Generator, style: DrumStyle, image: np.ndarray) -> None:
-    """Dirt, scratches, uneven light and condensation, in place."""
+    """Dirt, scratches and condensation, in place."""
     h, w = image.shape[:2]
-    image *= (1 + style.uneven * texture(rng, "smooth", h, w))[..., None]
     if style.dirt > 0 or style.specks > 0:
         soil = np.clip(texture(rng, "blotch", h, w) * 0.7 + texture(rng, "mottle", h, w) * 0.3, 0, 1) * style.dirt
         soil = np.maximum(soil, texture(rng, "specks", h, w) * style.specks)
@@ -374,6 +376,8 @@ def draw_drums(rng: np.random.Generator) -> tuple[np.ndarray, tuple[Box, ...], s
     digits = drum_reading(units, fraction, count)
     true = drum_positions(units, fraction, count)
     slack = np.clip(rng.normal(0, style.slack, count), -SLACK + 0.01, SLACK - 0.01)
+    # Drums that are being turned are held by the pinion: they have less play than those at rest.
+    slack *= np.where(np.mod(true, 1) > 0, 0.4, 1.0)
     slack[-1] = 0.0
     positions = [p + s + style.row_offset for p, s in zip(true, slack, strict=True)]
     masks, widest = _digits(style, lay)

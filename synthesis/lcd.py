@@ -155,7 +155,7 @@ def _place(rng: np.random.Generator, count: int, decimals: int, aspect: float) -
     space = rng.uniform(1.22, 1.6)
     units = (count - decimals) * space + decimals * space * small
     if rng.random() < 0.5:
-        high = height * rng.uniform(0.58, 0.84)
+        high = height * rng.uniform(0.58, 0.9)
         wide = high * aspect
         row = units * wide * 1.0
         width = row + wide * (rng.uniform(0.1, 0.7) + rng.choice([0.2, 2.2]))
@@ -303,10 +303,10 @@ def _compose(rng: np.random.Generator, look: _Look, ink: np.ndarray, ghost: np.n
         grid[::period] -= depth
         grid[:, ::period] -= depth
         image *= grid[..., None]
-    if rng.random() < 0.35:
-        dirt = np.clip(texture(rng, "blotch", height, width), 0, 1) * rng.uniform(0.05, 0.4)
+    if rng.random() < 0.25:
+        dirt = np.clip(texture(rng, "blotch", height, width), 0, 1) * rng.uniform(0.03, 0.25)
         image += dirt[..., None] * (np.float32(rng.uniform(40, 190)) - image)
-    if rng.random() < 0.3:
+    if rng.random() < 0.15:
         image += (texture(rng, "scratches", height, width) * rng.uniform(10, 70))[..., None]
     return np.clip(image, 0, 255).astype(np.uint8)
 
