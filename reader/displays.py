@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
+from reader.geometry import is_clockwise, is_convex, quad_iou
+from reader.symbols import STAGE1_CLASSES
 from reader.types import Display, Float32
 
 #: Anchors join in when they are at least this sure, as a part of the best one's certainty...
 _JOIN_SCORE = 0.3
 #: ...and their corners lie this close to the best one's, in widths of the display, on average.
 _JOIN_DISTANCE = 0.2
+#: Candidates beyond these are weaker copies of the same displays.
+_MOST_CANDIDATES = 100
 
 
 def best_display(corners: Float32, probabilities: Float32, threshold: float = 0.0) -> Display | None:
@@ -41,3 +46,45 @@ def best_display(corners: Float32, probabilities: Float32, threshold: float = 0.
     classes = np.einsum("k,kc->c", weight, probabilities[joined])  # (C,)
     share = (classes / max(float(classes.sum()), 1e-9)).astype(np.float32)
     return Display(fused, int(share.argmax()), float(scores[top]), share)
+
+
+def displays_from_outputs(
+    corners: npt.ArrayLike, probabilities: npt.ArrayLike, threshold: float, most: int = 5, iou: float = 0.3
+) -> list[Display]:
+    """The displays on one picture, best first, from the raw stage 1 outputs.
+
+    Args:
+        corners: (K, 4, 2) x, y in pixels of the network's input.
+        probabilities: (K, 4) class scores, each 0 to 1.
+        threshold: candidates with a lower best score are dropped.
+        most: at most this many displays.
+        iou: a candidate that overlaps a better one by more is the same display (non-maximum suppression on the
+            quadrilaterals, whatever their classes).
+
+    Returns:
+        Displays with corners in pixels of the network's input. Crossed or mirrored quadrilaterals are no displays.
+
+    Raises:
+        ValueError: arrays of other shapes.
+    """
+    corners, probabilities = np.asarray(corners, np.float32), np.asarray(probabilities, np.float32)
+    if corners.ndim != 3 or corners.shape[1:] != (4, 2) or probabilities.shape != (len(corners), len(STAGE1_CLASSES)):
+        raise ValueError(
+            f"stage 1 gives corners (K, 4, 2) and probabilities (K, {len(STAGE1_CLASSES)}), "
+            f"not {corners.shape} and {probabilities.shape}"
+        )
+    scores = probabilities.max(axis=1, initial=0.0)
+    usable = (scores >= threshold) & np.isfinite(corners).all(axis=(1, 2)) & np.isfinite(scores)
+    left = np.flatnonzero(usable)[np.argsort(-scores[usable], kind="stable")][:_MOST_CANDIDATES]
+    displays: list[Display] = []
+    while len(left) and len(displays) < most:
+        display = best_display(corners[left], probabilities[left], threshold)
+        if display is None:
+            break
+        if not is_convex(display.corners) or not is_clockwise(display.corners):
+            left = left[1:]
+            continue
+        displays.append(display)
+        apart = [quad_iou(corners[index], display.corners) <= iou for index in left[1:]]
+        left = left[1:][np.array(apart, bool)]
+    return displays

@@ -1,0 +1,264 @@
+"""From a photo to its reading: both networks and everything between them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+
+from reader.bundle import DEFAULT_FOLDER, Bundle, BundleError, load_bundle
+from reader.confidence import reading_confidence, reading_features
+from reader.decode import boxes_from_outputs, decode
+from reader.displays import displays_from_outputs
+from reader.geometry import box_corners, inverse, quad_iou, rectify, second_look, warp, warp_points
+from reader.image import ImageError, Source, letterbox, load_image
+from reader.runtime import Network, load_network
+from reader.symbols import STAGE1_CLASSES, UNKNOWN
+from reader.types import (
+    ILLEGIBLE,
+    LOW_CONFIDENCE,
+    NO_DISPLAY,
+    UNKNOWN_DIGIT,
+    Display,
+    PhotoDigit,
+    Reading,
+    Result,
+    UInt8,
+)
+
+#: A look at the surroundings is about the same display when its corners overlap the earlier ones by this much.
+_SAME_DISPLAY = 0.2
+#: A look replaces the earlier corners when its score is at least this part of theirs.
+_GOOD_LOOK = 0.6
+
+
+@dataclass(frozen=True)
+class Found:
+    """The display of a photo.
+
+    Attributes:
+        display: corners from the last good look, score and class shares from the best one.
+        agreement: overlap (IoU) of the corners of the last two looks; 1 with a single look.
+    """
+
+    display: Display
+    agreement: float
+
+
+@dataclass(frozen=True)
+class ReadDisplay:
+    """What one display says.
+
+    Attributes:
+        reading: with calibrated confidences.
+        to_photo: (3, 3) float64, the homography from pixels of the rectified display to photo pixels.
+        features: the numbers behind the reading's confidence, see `reader.confidence.READING_FEATURES`.
+    """
+
+    reading: Reading
+    to_photo: npt.NDArray[np.float64]
+    features: npt.NDArray[np.float64]
+
+
+class MeterReader:
+    """Reads meters on photos.
+
+    `MeterReader.load()` takes the shipped weights; `MeterReader(stage1, stage2, bundle)` takes any networks that obey
+    the contract of `reader.runtime.Network`:
+
+    * stage 1: (N, S, S, 3) uint8 -> "corners" (N, K, 4, 2) in input pixels, "probabilities" (N, K, 4);
+    * stage 2: (N, h, w, 3) uint8 -> "boxes" (N, K, 4) xyxy in input pixels, "probabilities" (N, K, 15).
+    """
+
+    def __init__(self, stage1: Network, stage2: Network, bundle: Bundle, min_confidence: float = 0.0) -> None:
+        if not 0 <= min_confidence <= 1:
+            raise ValueError(f"min_confidence lies in 0 to 1, not {min_confidence}")
+        self.stage1 = stage1
+        self.stage2 = stage2
+        self.bundle = bundle
+        self.min_confidence = min_confidence
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        runtime: str = "auto",
+        min_confidence: float = 0.0,
+        threads: int | None = None,
+    ) -> MeterReader:
+        """A reader on exported networks.
+
+        Args:
+            path: the bundle's folder; None takes deploy/models.
+            runtime: one of `reader.runtime.RUNTIMES`, or "auto".
+            min_confidence: readings below this confidence are rejected.
+            threads: CPU threads for each network; None takes as many as this process may use.
+
+        Raises:
+            BundleError: the folder is no usable bundle.
+        """
+        folder = Path(path) if path is not None else DEFAULT_FOLDER
+        bundle = load_bundle(folder)
+        stage1 = load_network(folder, bundle.stage1.files, runtime, threads)
+        stage2 = load_network(folder, bundle.stage2.files, runtime, threads)
+        return cls(stage1, stage2, bundle, min_confidence)
+
+    def read(self, source: Source, decimals: int | None = None, name: str | None = None) -> Result:
+        """The reading of one photo.
+
+        Args:
+            source: path, bytes of an encoded picture, or array; see `reader.image.load_image`.
+            decimals: the number of digits after the decimal point, where the caller knows it.
+            name: what the result calls the photo; by default its path.
+
+        Raises:
+            ImageError: the source is no readable picture.
+        """
+        start = perf_counter()
+        photo = load_image(source)
+        if name is None:
+            name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
+        times = {"load": perf_counter() - start}
+        result = self._read_photo(photo, decimals, times)
+        height, width = photo.shape[:2]
+        return replace(
+            result, image=name, original_image_shape=(height, width, 3), times=times, time=perf_counter() - start
+        )
+
+    def read_many(self, sources: Iterable[Source], decimals: int | None = None) -> Iterator[Result]:
+        """The readings of many photos, in their order; one that cannot be loaded gives a result with `error` set."""
+        for source in sources:
+            try:
+                yield self.read(source, decimals)
+            except ImageError as error:
+                name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
+                yield Result(name, error=str(error))
+
+    def _read_photo(self, photo: UInt8, decimals: int | None, times: dict[str, float]) -> Result:
+        start = perf_counter()
+        found = self.find_display(photo)
+        times["stage1"] = perf_counter() - start
+        if found is None:
+            return Result("", reason=NO_DISPLAY)
+        display = found.display
+        legible = not self.is_illegible(display)
+        result = Result(
+            "",
+            counter_class=self._class_name(display, legible),
+            counter_score=display.score,
+            corners=display.corners,
+        )
+        if not legible:
+            return replace(result, reason=ILLEGIBLE)
+        start = perf_counter()
+        read = self.read_display(photo, found, decimals)
+        times["stage2"] = perf_counter() - start
+        return self._judge(replace(result, confidence=read.reading.confidence, digits=photo_digits(read)), read.reading)
+
+    def _judge(self, result: Result, reading: Reading) -> Result:
+        """Success or the reason against it. A rejected reading is moved away from `text`."""
+        if not reading.text or UNKNOWN in reading.text:
+            return replace(result, text=reading.text, reason=UNKNOWN_DIGIT)
+        if reading.confidence < self.min_confidence:
+            return replace(result, rejected_text=reading.text, reason=LOW_CONFIDENCE)
+        return replace(result, text=reading.text, success=True)
+
+    def find_display(self, photo: UInt8) -> Found | None:
+        """The best display of a photo (H, W, 3) uint8 RGB, corners in photo pixels; None when there is none."""
+        settings = self.bundle.stage1
+        square, placed = letterbox(photo, settings.input_size)
+        displays = self._detect(square)
+        if not displays:
+            return None
+        best = displays[0]
+        display = replace(best, corners=placed.inverse(best.corners).astype(np.float32))
+        agreement = 1.0
+        for _ in range(settings.extra_looks):
+            looked = self._look_again(photo, display)
+            if looked is None:
+                return Found(display, 0.0)
+            agreement = quad_iou(looked.corners, display.corners)
+            surer = max(looked, display, key=lambda each: each.score)
+            display = replace(surer, corners=looked.corners)
+        return Found(display, agreement)
+
+    def _look_again(self, photo: UInt8, display: Display) -> Display | None:
+        """The same display seen enlarged and upright, or None when that look did not find it well."""
+        settings = self.bundle.stage1
+        size = settings.input_size
+        to_look = second_look(display.corners, size, settings.fill)
+        to_photo = inverse(to_look)
+        for seen in self._detect(warp(photo, to_look, (size, size))):
+            corners = warp_points(seen.corners, to_photo).astype(np.float32)
+            if quad_iou(corners, display.corners) > _SAME_DISPLAY:
+                return replace(seen, corners=corners) if seen.score >= _GOOD_LOOK * display.score else None
+        return None
+
+    def _detect(self, square: UInt8) -> list[Display]:
+        outputs = self.stage1(square[None])  # (1, S, S, 3)
+        return displays_from_outputs(
+            outputs["corners"][0], outputs["probabilities"][0], self.bundle.stage1.score_threshold
+        )
+
+    def read_display(self, photo: UInt8, found: Found, decimals: int | None = None) -> ReadDisplay:
+        """What the display at known corners says; legible or not.
+
+        Args:
+            photo: (H, W, 3) uint8 RGB.
+            found: where the display is, corners in photo pixels.
+            decimals: the number of decimals, where the caller knows it.
+
+        Raises:
+            ValueError: the corners enclose no area.
+        """
+        settings = self.bundle.stage2
+        display = found.display
+        picture, to_picture = rectify(photo, display.corners, settings.margin, settings.input_size)
+        outputs = self.stage2(picture[None])  # (1, h, w, 3)
+        boxes = boxes_from_outputs(outputs["boxes"][0], outputs["probabilities"][0], settings.score_threshold)
+        # The margin is there for wrong corners: a digit's middle may lie half way into it.
+        left, top = warp_points(display.corners, to_picture)[0] / 2
+        height, width = settings.input_size
+        reading = decode(
+            boxes,
+            (left, top, width - left, height - top),
+            rolls=STAGE1_CLASSES[display.class_id].startswith("analog"),
+            decimals=decimals,
+            calibration=self.bundle.calibration,
+            rules=self.bundle.rules,
+        )
+        features = reading_features(reading, display, found.agreement)
+        confidence = reading_confidence(reading, features, self.bundle.calibration)
+        return ReadDisplay(replace(reading, confidence=confidence), inverse(to_picture), features)
+
+    def is_illegible(self, display: Display) -> bool:
+        """Whether the display is refused as illegible."""
+        return float(display.class_probabilities[2:].sum()) > self.bundle.stage1.illegible_threshold
+
+    @staticmethod
+    def _class_name(display: Display, legible: bool) -> str:
+        """The likelier class among the legible or the illegible ones, so that class and decision agree."""
+        first = 0 if legible else 2
+        return STAGE1_CLASSES[first + int(display.class_probabilities[first : first + 2].argmax())]
+
+
+def photo_digits(read: ReadDisplay) -> tuple[PhotoDigit, ...]:
+    """The places of a reading with their boxes as quadrilaterals on the photo."""
+    return tuple(
+        PhotoDigit(
+            digit.text,
+            digit.confidence,
+            warp_points(box_corners(digit.box), read.to_photo).astype(np.float32),
+            digit.decimal,
+            digit.alternative,
+        )
+        for digit in read.reading.digits
+    )
+
+
+__all__ = ["BundleError", "Found", "ImageError", "MeterReader", "ReadDisplay", "Result", "photo_digits"]
