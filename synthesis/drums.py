@@ -1,4 +1,4 @@
-"""Drum counters: how the drums of a real counter stand for a value, and pictures of them with exact labels."""
+"""Pictures of drum counters with exact labels."""
 
 from __future__ import annotations
 
@@ -9,50 +9,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from synthesis.counter import SLACK, drum_positions, drum_reading, random_units
 from synthesis.drum_style import DrumStyle, random_style
 from synthesis.fonts import BASE, PAD, TEXT_FONTS, fit_digits, font_digits, stroke_digits, text_mask
 from synthesis.textures import texture
 
 Box = tuple[float, float, float, float, str]
-
-#: A last drum this close below the next digit is read as that digit.
-SLACK = 0.15
-
-
-def drum_positions(units: int, fraction: float, count: int) -> list[float]:
-    """Where each drum stands, 0 <= position < 10, most significant drum first.
-
-    The last drum turns all the time. Every other drum turns only while its right neighbour goes from 9 to 0, and by the
-    same share of a digit.
-
-    Args:
-        units: the value counted in digits of the last drum; more digits than drums wrap around as on a real counter.
-        fraction: how far the last drum has gone on to its next digit, 0 <= fraction < 1.
-        count: number of drums.
-
-    Raises:
-        ValueError: a fraction outside 0..1, a negative value, or no drums.
-    """
-    if not 0 <= fraction < 1 or units < 0 or count < 1:
-        raise ValueError(f"got units={units}, fraction={fraction}, count={count}: wanted >= 0, 0..1 (without 1), >= 1")
-    positions = []
-    turning = True
-    for _ in range(count):
-        units, digit = divmod(units, 10)
-        positions.append(digit + (fraction if turning else 0.0))
-        turning = turning and digit == 9
-    return positions[::-1]
-
-
-def drum_reading(units: int, fraction: float, count: int) -> str:
-    """The digits a person reads: the lower one of a drum between two digits, unless it has (nearly) arrived.
-
-    Args: as for `drum_positions`. Because all carrying drums stand at the same fraction, one rule for the whole value
-    gives every drum its digit: rounded up within `SLACK` of the next position, else the floor.
-    """
-    if fraction > 1 - SLACK:
-        units += 1
-    return str(units % 10**count).zfill(count)
 
 
 @dataclass(frozen=True)
@@ -109,21 +71,6 @@ def _layout(rng: np.random.Generator, style: DrumStyle, count: int) -> _Layout:
         top,
         bottom,
     )
-
-
-def _random_units(rng: np.random.Generator, count: int, decimals: int) -> tuple[int, float]:
-    """A value and the fraction of its last drum; every digit at every place, carries more often than by chance."""
-    units = int(rng.integers(0, 10**count))
-    if rng.random() < 0.25:
-        units %= 10 ** min(count, decimals + int(rng.integers(1, max(2, count - decimals))))
-    fraction = float(rng.random()) if rng.random() < 0.65 else float(rng.uniform(0, 0.12))
-    if rng.random() < 0.12:
-        nines = 10 ** int(rng.integers(1, min(5, count)))
-        units, fraction = units // nines * nines + nines - 1, float(rng.uniform(0.1, 0.98))
-    # So near the step of the label rule a person cannot say which digit it is, and a picture of it would teach noise.
-    if abs(fraction - (1 - SLACK)) < 0.06:
-        fraction = 1 - SLACK + (0.08 if fraction > 1 - SLACK else -0.1)
-    return units, fraction
 
 
 def _paint(
@@ -204,7 +151,7 @@ def _roll(
     surface[:] = style.gap_colour.astype(np.uint8)
     for i, position in enumerate(positions):
         x = lay.face_x(i)
-        colour = style.drum_colour(i) * rng.normal(1, 0.02)
+        colour = style.drum_colour(i) * rng.normal(1, 0.03)
         _bar(surface, x, 0, x + lay.face, high, colour)
         if style.drum_edge > 0:
             edge = max(1.0, lay.face * 0.03)
@@ -372,7 +319,7 @@ def draw_drums(rng: np.random.Generator) -> tuple[np.ndarray, tuple[Box, ...], s
     style = random_style(rng)
     count, decimals = style.count, style.decimals
     lay = _layout(rng, style, count)
-    units, fraction = _random_units(rng, count, decimals)
+    units, fraction = random_units(rng, count, decimals)
     digits = drum_reading(units, fraction, count)
     true = drum_positions(units, fraction, count)
     slack = np.clip(rng.normal(0, style.slack, count), -SLACK + 0.01, SLACK - 0.01)

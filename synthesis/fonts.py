@@ -186,7 +186,7 @@ def stroke_digits(style: int) -> Glyphs:
     return tuple(out)
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=256)
 def _weighted(glyphs: Callable[..., Glyphs], key: str | int, level: int) -> Glyphs:
     """Ten masks with thickened (level > 0) or thinned strokes, one level being 0.6 % of the digit's height."""
     masks = glyphs(key)

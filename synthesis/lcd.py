@@ -282,7 +282,7 @@ def _compose(rng: np.random.Generator, look: _Look, ink: np.ndarray, ghost: np.n
     """Ground, ghost segments, the shadow or glow of the lit ones, the lit ones, and the surface."""
     height, width = ink.shape
     image = _ground(rng, look, height, width)
-    contrast = rng.uniform(0.35, 0.75) if rng.random() < 0.25 else rng.uniform(0.75, 1.0)
+    contrast = rng.uniform(0.3, 0.75) if rng.random() < 0.3 else rng.uniform(0.75, 1.0)
     weak = 1 - rng.uniform(0, 0.35) * np.clip(texture(rng, "smooth", height, width) + 0.3, 0, 1)
     alpha = ink * contrast * weak
     faint = float(rng.choice([0.0, rng.uniform(0.02, 0.07), rng.uniform(0.05, 0.18)], p=[0.4, 0.35, 0.25]))
@@ -323,10 +323,10 @@ def draw_lcd(rng: np.random.Generator) -> tuple[np.ndarray, tuple[Box, ...], str
     decimals = int(rng.choice([0, 1, 2, 3], p=[0.35, 0.35, 0.15, 0.15]))
     count = min(9, max(4, int(rng.choice([3, 4, 5, 6], p=[0.1, 0.25, 0.35, 0.3])) + decimals))
     glyphs, key = _glyphs(rng)
-    stretch = rng.uniform(0.8, 1.15)
+    stretch = rng.uniform(0.8, 1.35)
     aspect = (glyphs(key)[8].shape[1] - 2 * PAD) / BASE * stretch
     row, height, width = _place(rng, count, decimals, aspect)
-    slope = float(rng.choice([0.0, rng.uniform(0.05, 0.2)]))
+    slope = float(rng.choice([0.0, rng.uniform(0.05, 0.2)], p=[0.4, 0.6]))
     digits, blank = _number(rng, count, decimals)
     ink, ghost = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
     weight = rng.normal(0, 0.008)

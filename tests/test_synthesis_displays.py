@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from reader.symbols import STAGE2_CLASSES
+from synthesis.counter import drum_positions, drum_reading
 from synthesis.display import DisplayArt, draw_display
-from synthesis.drums import drum_positions, drum_reading
 
 SAMPLE = 60
 
