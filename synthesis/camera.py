@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -97,6 +97,26 @@ class Shot:
     sharpen: float = 0.0
     jpeg: int = 95
 
+    def gentler(self) -> Shot:
+        """Return settings that keep more of the digits."""
+        length, angle = self.motion
+        return replace(
+            self,
+            exposure=min(max(self.exposure * 1.7, 0.5), 1.0),
+            falloff=self.falloff * 0.5,
+            gamma=min(self.gamma, 1.0),
+            defocus=self.defocus * 0.4,
+            motion=(length * 0.4, angle),
+            noise=self.noise * 0.5,
+            jpeg=max(self.jpeg, 70),
+        )
+
+    def harsher(self) -> Shot:
+        """Return settings that lose more of the digits."""
+        return replace(
+            self, exposure=self.exposure * (0.5 if self.exposure < 0.3 else 1.3), defocus=self.defocus * 1.5 + 1
+        )
+
 
 _CASTS = (
     (1.0, 1.0, 1.0),
@@ -173,13 +193,14 @@ def _light_field(rng: np.random.Generator, h: int, w: int, shot: Shot) -> np.nda
     )
 
 
-def take(rng: np.random.Generator, scene: np.ndarray, shot: Shot) -> np.ndarray:
+def take(rng: np.random.Generator, scene: np.ndarray, shot: Shot, glow: np.ndarray | None = None) -> np.ndarray:
     """Photograph a scene: light, lens, sensor, tone curve, sharpening, JPEG.
 
     Args:
         rng: source of chance.
         scene: uint8 (H, W, 3) RGB under even white light; not changed.
         shot: the settings.
+        glow: uint8 (H, W), 255 where the scene shines by itself (a backlit display) however dark the room; None: nowhere.
 
     Returns:
         uint8 (H, W, 3) RGB.
@@ -191,7 +212,10 @@ def take(rng: np.random.Generator, scene: np.ndarray, shot: Shot) -> np.ndarray:
     if shot.motion[0] > 1.0:
         img = cv2.filter2D(img, -1, _motion_kernel(*shot.motion))
     field = _light_field(rng, h, w, shot)
-    multiply(img, cv2.merge([field * np.float32(g) for g in shot.cast]))
+    gains = cv2.merge([field * np.float32(g) for g in shot.cast])
+    if glow is not None:
+        gains = _shine(img, gains, glow, float(rng.uniform(0.75, 1.15)))
+    multiply(img, gains)
     if shot.noise > 0.3:
         img = _add_noise(rng, img, shot.noise)
     img = _tone(img, shot)
@@ -202,6 +226,16 @@ def take(rng: np.random.Generator, scene: np.ndarray, shot: Shot) -> np.ndarray:
         coded = cv2.imencode(".jpg", img[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, shot.jpeg])[1]
         img = cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1]
     return np.ascontiguousarray(img)
+
+
+def _shine(img: np.ndarray, gains: np.ndarray, glow: np.ndarray, strength: float) -> np.ndarray:
+    """Return the gains with those of a self-lit part raised, and its coloured light on what is around it."""
+    h, w = glow.shape
+    colour = np.asarray(cv2.mean(img, glow)[:3], np.float32) / 255
+    halo = cv2.GaussianBlur(cv2.resize(glow, (w // 8 + 1, h // 8 + 1), interpolation=cv2.INTER_AREA), (0, 0), w / 90)
+    halo = cv2.resize(halo, (w, h), interpolation=cv2.INTER_LINEAR).astype(np.float32)[..., None] * (0.45 / 255)
+    own = glow.astype(np.float32)[..., None] * (strength / 255)
+    return np.maximum(gains + halo * colour, own)
 
 
 def _add_noise(rng: np.random.Generator, img: np.ndarray, deviation: float) -> np.ndarray:

@@ -147,7 +147,7 @@ def small_print(rng: np.random.Generator) -> str:
     table = (
         f"Qn 1{comma}5 m³/h", f"Qn={n(1, 11)}{comma}5 м³/ч", f"Q3 = {n(1, 17)}{comma}{n(0, 10)} m³/h", f"PN {n(10, 17)}", f"T{n(30, 95)}", f"{n(30, 96)}°C", f"DN{rng.choice((15, 20, 25, 40, 50))}",
         f"{n(1, 17)} MPa", f"{rng.choice((5, 10, 15, 20))}({rng.choice((20, 45, 60, 80, 100))})A", f"{rng.choice((220, 230, 240))}V  50Hz", f"{rng.choice((100, 375, 400, 450, 600, 800, 1200, 3200, 6400))} imp/kWh",
-        f"0{comma}{n(100, 999)}·10⁻⁶ m³/imp", f"{n(2001, 2026)}", f"{n(2001, 2026)} г.", f"M{n(5, 26):02d}", f"{n(1, 29):02d}.{n(1, 13):02d}.{n(2005, 2026)}", f"L={n(80, 190)} mm", serial_number(rng),
+        f"0{comma}{n(100, 999)}·10-6 m³/imp", f"{n(2001, 2026)}", f"{n(2001, 2026)} г.", f"M{n(5, 26):02d}", f"{n(1, 29):02d}.{n(1, 13):02d}.{n(2005, 2026)}", f"L={n(80, 190)} mm", serial_number(rng),
     )  # fmt: skip
     return str(rng.choice(_WORDS)) if rng.random() < 0.35 else table[form]
 

@@ -11,11 +11,17 @@ from synthesis import scene, soiling
 from synthesis.camera import Pose, Shot, edge_homography, look_at, random_shot, take
 from synthesis.display import DisplayArt, draw_display
 from synthesis.faces import Face, draw_face
+from synthesis.legibility import digit_scores
 from synthesis.paint import blend, jitter, polygon, shade
 
 #: How often a photo is of each kind; `make_photo` draws from it.
 LEGIBLE_SHARE, ILLEGIBLE_SHARE = 0.75, 0.12
 DIGITAL_SHARE = 0.3
+
+#: Every digit of a legible display scores at least this (see `legibility.digit_scores`): what a person can just read.
+READABLE = 0.42
+#: At least half the digits of an illegible display score at most this.
+UNREADABLE = 0.15
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,6 @@ def _aim(rng: np.random.Generator, face: Face, display_px: float, shape: tuple[i
     """Choose a camera that shows the whole display, `display_px` wide, and the meter mostly within the photo."""
     h, w = shape
     quad = face.quad
-    assert quad is not None
     anchor = quad.mean(0)
     scale = display_px / float(quad[1, 0] - quad[0, 0])
     roll = _roll(rng)
@@ -116,7 +121,7 @@ def _compose(rng: np.random.Generator, face: Face, pose: Pose, shape: tuple[int,
     h, w = shape
     img = scene.background(rng, h, w)
     scene.stray_pipes(img, rng)
-    corners = pose.project(face.quad) if face.quad is not None else pose.project(face.body)
+    corners = pose.project(face.quad)
     if rng.random() < 0.12:
         scene.neighbour(img, rng, corners)
     if face.piped:
@@ -124,10 +129,13 @@ def _compose(rng: np.random.Generator, face: Face, pose: Pose, shape: tuple[int,
     front = pose.project(face.body)
     back = pose.project(face.body, face.depth)
     _cast_shadow(img, rng, back)
-    hull = cv2.convexHull(np.concatenate([front, back]))[:, 0]
-    polygon(img, hull, shade(face.side, rng.uniform(0.35, 0.8)))
-    inner = pose.project(face.body, face.depth * 0.35)
-    polygon(img, cv2.convexHull(np.concatenate([front, inner]))[:, 0], shade(face.side, rng.uniform(0.6, 1.0)))
+    if rng.random() < 0.6:  # a lamp or flash near the meter leaves what is behind it dark
+        img[:] = (img * rng.uniform(0.15, 0.8)).astype(np.uint8)
+    dark, light = rng.uniform(0.25, 0.7), rng.uniform(0.6, 1.1)
+    for share in (1.0, 0.85, 0.7, 0.5, 0.3, 0.12):
+        ring = pose.project(face.body, face.depth * share)
+        tone = shade(face.side, (dark * share + light * (1 - share)) * rng.uniform(0.9, 1.1))
+        polygon(img, cv2.convexHull(np.concatenate([front, ring]))[:, 0], tone)
     if face.piped and rng.random() < 0.22:
         scene.lid(img, rng, pose, face.centre, face.radius, jitter(rng, face.side, 20))
     matrix = edge_homography(pose.homography)
@@ -192,25 +200,14 @@ def _spoil(img: np.ndarray, rng: np.random.Generator, corners: np.ndarray, shot:
 
 
 def _photo_of_meter(rng: np.random.Generator, kind: str, legible: bool, size: int) -> MeterPhoto:
-    art = draw_display(rng, kind)
-    shape = _photo_shape(rng, size)
-    width = _display_width(rng, art, shape)
-    face = draw_face(rng, art.image, kind, min(width * 1.12, 560.0))
-    soiling.soil_glass(face.image, rng, face.glass, face.radius)
-    pose = _aim(rng, face, width, shape)
-    img = _compose(rng, face, pose, shape)
-    assert face.quad is not None
-    corners = pose.project(face.quad)
-    _foreground(img, rng, corners)
-    digit_height = 0.75 * float(np.hypot(*(corners[3] - corners[0])) + np.hypot(*(corners[2] - corners[1]))) / 2
-    if rng.random() < 0.45:
-        soiling.reflect(img, rng, corners)
-    shot = random_shot(rng, digit_height)
-    if not legible:
-        shot = _spoil(img, rng, corners, shot, digit_height)
-    photo = take(rng, img, shot)
-    if rng.random() < 0.1:
-        scene.date_stamp(photo, rng)
+    """Make photos until one is as legible or illegible as it is to be; nearly all are at the first or second try."""
+    while True:
+        art = draw_display(rng, kind)
+        digits = np.array([box[:4] for box in art.boxes if box[4].isdigit()], np.float64)
+        made = _try_photo(rng, art, digits, legible, size)
+        if made is not None:
+            photo, corners = made
+            break
     return MeterPhoto(
         image=photo,
         corners=corners,
@@ -219,6 +216,47 @@ def _photo_of_meter(rng: np.random.Generator, kind: str, legible: bool, size: in
         boxes=tuple(art.boxes) if legible else (),
         display_size=(art.image.shape[0], art.image.shape[1]),
     )
+
+
+def _try_photo(
+    rng: np.random.Generator, art: DisplayArt, digits: np.ndarray, legible: bool, size: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Build one scene and photograph it; None if the photo contradicts its label however it is taken.
+
+    Returns:
+        The photo, uint8 (H, W, 3) RGB, and the display's corners on it, (4, 2) float32.
+    """
+    shape = _photo_shape(rng, size)
+    width = _display_width(rng, art, shape)
+    face = draw_face(rng, art.image, art.kind, min(width * 1.12, 560.0))
+    soiling.soil_glass(face.image, rng, face.glass, face.radius)
+    pose = _aim(rng, face, width, shape)
+    img = _compose(rng, face, pose, shape)
+    corners = pose.project(face.quad)
+    _foreground(img, rng, corners)
+    digit_height = 0.75 * float(np.hypot(*(corners[3] - corners[0])) + np.hypot(*(corners[2] - corners[1]))) / 2
+    if rng.random() < 0.45:
+        soiling.reflect(img, rng, corners)
+    shot = random_shot(rng, digit_height)
+    glow = None
+    if not legible:
+        shot = _spoil(img, rng, corners, shot, digit_height)
+    elif art.kind == "digital" and rng.random() < 0.4:
+        glow = np.zeros(shape, np.uint8)
+        polygon(glow, corners, (255, 255, 255))
+    for _ in range(3):
+        photo = take(rng, img, shot, glow)
+        scores = digit_scores(photo, corners, art.image, digits)
+        if legible and scores.min() >= READABLE and np.median(scores) >= 0.6:
+            break
+        if not legible and np.median(scores) <= UNREADABLE:
+            break
+        shot = shot.gentler() if legible else shot.harsher()
+    else:
+        return None
+    if rng.random() < 0.1:
+        scene.date_stamp(photo, rng, corners)
+    return photo, corners
 
 
 def _photo_without_meter(rng: np.random.Generator, size: int) -> MeterPhoto:
@@ -241,5 +279,5 @@ def _photo_without_meter(rng: np.random.Generator, size: int) -> MeterPhoto:
         scene.cable(img, rng, (rng.uniform(0, w), rng.uniform(0, h)), float(rng.choice((1.5, 4.0, 9.0))))
     photo = take(rng, img, random_shot(rng, 30.0))
     if rng.random() < 0.1:
-        scene.date_stamp(photo, rng)
+        scene.date_stamp(photo, rng, None)
     return MeterPhoto(photo, None, None, None, (), (0, 0))

@@ -142,26 +142,14 @@ def shade(colour: Colour, factor: float) -> Colour:
 
 @lru_cache(maxsize=1)
 def fonts() -> tuple[str, ...]:
-    """Return the paths of the fonts for print on meters, sorted by file name: our own and those that matplotlib ships."""
-    own = sorted((Path(__file__).parent / "fonts").rglob("*.[to]tf"), key=lambda p: p.name)
-    found = [p for p in own if "DSEG" not in p.name]
-    import matplotlib  # only its data folder is used
-
-    shipped = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    names = (
-        "DejaVuSans.ttf",
-        "DejaVuSans-Bold.ttf",
-        "DejaVuSans-Oblique.ttf",
-        "DejaVuSansMono.ttf",
-        "DejaVuSerif.ttf",
-        "STIXGeneral.ttf",
-    )
-    return tuple(str(p) for p in [*found, *(shipped / name for name in names)] if p.exists())
+    """Return the paths of the shipped fonts for print on meters, sorted by file name."""
+    folder = Path(__file__).parent / "fonts"
+    return tuple(str(path) for path in sorted(folder.glob("*.[to]tf")) if "DSEG" not in path.name)
 
 
 @lru_cache(maxsize=512)
 def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(path, size)
+    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
 
 
 @lru_cache(maxsize=4)
@@ -179,12 +167,11 @@ def text_mask(text: str, font: int, height: float) -> np.ndarray:
     """
     size = max(5, round(height / 0.72))
     paths = fonts()
-    # a third of all print is set in OpenCV's own variable sans, in six weights: condensed widths come from `stretch`
-    if font % 3 == 0:
-        weight = 200 + 100 * (font // 3 % 6)
-        width = int(len(text) * size * 0.95) + 8
-        canvas = np.zeros((size * 2, width, 3), np.uint8)
-        cv2.putText(canvas, text, (2, round(size * 1.4)), (255, 255, 255), _face("sans"), size, weight)
+    # the shipped fonts are cut down to ASCII and a few units; OpenCV's own variable sans has all, in six weights
+    if font % 3 == 0 or not all(ord(char) < 128 or char in "°³²" for char in text):
+        weight, slant = 200 + 100 * (font // 3 % 6), "italic" if font % 15 == 3 else "sans"
+        canvas = np.zeros((size * 2, int(len(text) * size * 0.95) + 8, 3), np.uint8)
+        cv2.putText(canvas, text, (2, round(size * 1.4)), (255, 255, 255), _face(slant), size, weight)
         mask = canvas[..., 0]
     else:
         face = _font(paths[font // 3 % len(paths)], size)

@@ -59,7 +59,7 @@ def background(rng: np.random.Generator, h: int, w: int) -> np.ndarray:
         + rough * smooth_noise(rng, sh, sw, rng.uniform(15, 60))
     )
     multiply(img, factor + np.float32(rng.uniform(0, 0.06)) * white_noise(rng, sh, sw))
-    for _ in range(int(rng.integers(0, 5))):
+    for _ in range(int(rng.choice((0, 0, 0, 1, 1, 2, 3)))):
         _stray_shape(img, rng)
     blur = rng.choice((0.0, 1.2, 3.0))
     if blur:
@@ -309,8 +309,8 @@ def neighbour(img: np.ndarray, rng: np.random.Generator, avoid: np.ndarray) -> N
         )
 
 
-def date_stamp(img: np.ndarray, rng: np.random.Generator) -> None:
-    """The date or the maker's line that a phone prints into a corner of the photo."""
+def date_stamp(img: np.ndarray, rng: np.random.Generator, avoid: np.ndarray | None) -> None:
+    """The date or the maker's line that a phone prints into a corner of the photo, clear of the corners `avoid`."""
     h, w = img.shape[:2]
     n = rng.integers
     stamp = f"{n(2012, 2026)}-{n(1, 13):02d}-{n(1, 29):02d} {n(0, 24):02d}:{n(0, 60):02d}:{n(0, 60):02d}"
@@ -327,6 +327,10 @@ def date_stamp(img: np.ndarray, rng: np.random.Generator) -> None:
     font = int(n(60))
     half = len(text) * height * 0.42
     at = ((half + 8, h - height * 2), (w - half - 8, h - height * 2), (half + 8, height * 2))[int(n(3))]
+    if avoid is not None:
+        low, high = avoid.min(0) - height * 1.5, avoid.max(0) + height * 1.5
+        if low[0] < at[0] + half and high[0] > at[0] - half and low[1] < at[1] and high[1] > at[1]:
+            return
     if rng.random() < 0.25:
         rectangle(img, (at[0] - half * 1.05, at[1] - height, at[0] + half * 1.05, at[1] + height), (245, 245, 245))
         colour = (190, 40, 40)
