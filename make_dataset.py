@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # nothing is computed here; on, it prints a line
 
 from training import assemble
 from training.jsonl import KINDS, JsonlOptions
@@ -54,6 +55,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     sub.add_argument("--margin", type=float, default=0.15, help="around a rectified display, in its heights")
     sub.add_argument("--size_limit", type=int, help="longer side of stage 1 pictures, at most")
     sub.add_argument("--default_class", default="analog", help="stage 1 class of records without cls")
+    sub.add_argument("--unlabelled", action="store_true", help="also tasks to label, of the records without labels")
     sub.add_argument("--validation", type=float, default=0.1, help="part of the train records (default 0.1)")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--skip_faulty", action="store_true", help="leave faulty records and boxes out, do not fail")
@@ -67,11 +69,18 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if args.command == "labelstudio":
             options = JsonlOptions(
-                tuple(args.kinds), args.margin, args.size_limit, args.default_class, args.validation, args.seed
+                kinds=tuple(args.kinds),
+                margin=args.margin,
+                size_limit=args.size_limit,
+                default_class=args.default_class,
+                unlabelled=args.unlabelled,
+                skip_faulty=args.skip_faulty,
+                validation=args.validation,
+                seed=args.seed,
             )
-            assemble.make_exports(args.manifest, args.out, options, args.skip_faulty, args.overwrite)
+            assemble.make_exports(args.manifest, args.out, options, args.overwrite)
             return 0
-        given = read_split_file(args.split_file) if args.split_file else None
+        given = read_split_file(args.split_file) if args.split_file else {}
         options = assemble.SetOptions(
             stage=args.stage,
             size=args.size,

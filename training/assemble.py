@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ from reader.image import ImageError, letterbox, load_image
 from reader.symbols import STAGE1_CLASSES, STAGE2_CLASSES
 from reader.types import UInt8
 from training.jsonl import JsonlOptions, convert
-from training.labelstudio import SPLITS, DatasetError, Fault, LabelledImage, photo_name, read_export
+from training.labelstudio import SPLITS, DatasetError, Fault, LabelledImage, read_export
 from training.preview import Tile, write_sheet
-from training.splits import Photo, SplitRule, assign_splits
+from training.splits import Photo, SplitRule, assign_splits, read_split_file
 from training.tfds_writer import VERSION, SetWriter, set_name
 
 Float64 = npt.NDArray[np.float64]
@@ -86,8 +86,9 @@ def make_set(labels: Sequence[Path], images: Sequence[Path], out: Path, options:
         tasks += good
         faults += bad
     target = out / set_name(options.stage) / VERSION
+    rule = _following(options.rule, out / set_name(3 - options.stage) / VERSION / "splits.json")
     with _replacing(target, options.overwrite) as temporary:
-        divided = _divide(tasks, options.rule, faults)
+        divided = _divide(tasks, rule, faults)
         counts, tiles = _write_set(temporary, divided, options, faults)
         _refuse(faults, options.skip_faulty)
         if not counts:
@@ -101,24 +102,35 @@ def make_set(labels: Sequence[Path], images: Sequence[Path], out: Path, options:
     return target
 
 
-def make_exports(manifest: Path, out: Path, options: JsonlOptions, skip_faulty: bool, overwrite: bool) -> None:
+def make_exports(manifest: Path, out: Path, options: JsonlOptions, overwrite: bool) -> None:
     """Turns a JSONL set into Label Studio exports for both stages, prints what is wrong and what came of it.
 
     Raises:
         DatasetError: there were faults and they are not to be skipped, or nothing is labelled; nothing was written.
     """
     with _replacing(out, overwrite) as temporary:
-        result = convert(manifest, temporary, options, skip_faulty)
-        _refuse(result.faults, skip_faulty)
-        if not result.stage1 and not result.stage2:
-            reasons = "; ".join(f"{count} {reason}" for reason, count in result.left_out.items()) or "it is empty"
-            raise DatasetError(f"{manifest} holds no labels for either stage: {reasons}")
-    for stage, tasks in ((1, result.stage1), (2, result.stage2)):
-        splits = Counter(task["data"]["split"] for task in tasks)
-        told = ", ".join(f"{split} {splits[split]}" for split in SPLITS)
-        print(f"stage {stage}: {len(tasks)} tasks ({told}): {out / f'stage{stage}' / 'labels.json'}")
+        result = convert(manifest, temporary, options)
+        _refuse(result.faults, options.skip_faulty)
+        if not any(result.tasks.values()) and not any(result.unlabelled.values()):
+            reasons = "; ".join(f"{count} x {reason}" for reason, count in result.left_out.items()) or "it is empty"
+            raise DatasetError(f"{manifest} holds no labels ({reasons}); --unlabelled makes tasks to be labelled")
+    for stage in (1, 2):
+        for tasks, file in ((result.tasks[stage], "labels.json"), (result.unlabelled[stage], "unlabelled.json")):
+            if tasks:
+                splits = Counter(task["data"]["split"] for task in tasks)
+                told = ", ".join(f"{split} {splits[split]}" for split in SPLITS)
+                print(f"stage {stage}: {len(tasks)} tasks ({told}): {out / f'stage{stage}' / file}")
     for reason, count in result.left_out.items():
         print(f"not taken: {count} records: {reason}")
+    print(f"Label Studio: label_config.xml is the labelling setup, {out} the root of local file storage")
+
+
+def _following(rule: SplitRule, other: Path) -> SplitRule:
+    """The rule, after the set of the other stage where there is one: a photo and its display share a split."""
+    if not other.exists():
+        return rule
+    print(f"photos that are in {other.parent} keep their split")
+    return replace(rule, followed=read_split_file(other))
 
 
 def _divide(tasks: Sequence[LabelledImage], rule: SplitRule, faults: list[Fault]) -> list[tuple[LabelledImage, str]]:
@@ -128,12 +140,12 @@ def _divide(tasks: Sequence[LabelledImage], rule: SplitRule, faults: list[Fault]
         try:
             digest = hashlib.sha256(task.path.read_bytes()).digest()
         except OSError as error:
-            faults.append(Fault(task.file, task.task, f"unreadable image {task.path.name} ({error.strerror})"))
+            faults.append(Fault(task.file, task.place, f"unreadable image {task.path.name} ({error.strerror})"))
             continue
-        photos.append(Photo(task.path.name, digest, task.split))
+        photos.append(Photo(task.name, digest, task.split))
         readable.append(task)
     splits, conflicts = assign_splits(photos, rule)
-    faults.extend(Fault(readable[i].file, readable[i].task, reason) for i, reason in conflicts.items())
+    faults.extend(Fault(readable[i].file, readable[i].place, reason) for i, reason in conflicts.items())
     order = sorted(set(range(len(readable))) - set(conflicts), key=lambda i: (photos[i].digest, i))
     return [(readable[i], splits[i]) for i in order]
 
@@ -152,11 +164,11 @@ def _write_set(
             try:
                 image, shapes = _picture(task, options)
             except (ImageError, _PictureError) as error:
-                faults.append(Fault(task.file, task.task, str(error)))
+                faults.append(Fault(task.file, task.place, str(error)))
                 continue
             if faults and not options.skip_faulty:
                 continue  # nothing will be kept; read on for the report only
-            name = stored_name(task.path.name, options.stage)
+            name = stored_name(task.name, options.stage)
             writer.add(split, image, shapes, task.class_ids, name)
             stored[name] = split
             counts[split, "images"] += 1
@@ -191,16 +203,15 @@ def _picture(task: LabelledImage, options: SetOptions) -> tuple[UInt8, Float64]:
 
 
 def stored_name(file_name: str, stage: int) -> str:
-    """`image/filename` of a picture: without upload prefix; in stage 2 with `cropped_` before the photo's name."""
-    name = photo_name(file_name) + Path(file_name).suffix
-    return name if stage == 1 else f"cropped_{name}"
+    """`image/filename` of a picture: in stage 2 the photo's name with `cropped_` before it."""
+    return file_name if stage == 1 else f"cropped_{file_name.removeprefix('cropped_')}"
 
 
 def _refuse(faults: Sequence[Fault], skip_faulty: bool) -> None:
     """Prints the report of faults; raises if they are not to be skipped."""
     for fault in faults:
         print(fault, file=sys.stderr)
-    tasks = len({(fault.file, fault.task) for fault in faults})
+    tasks = len({(fault.file, fault.place) for fault in faults})
     if faults and not skip_faulty:
         raise DatasetError(f"{tasks} faulty tasks, see above; nothing was written (--skip_faulty leaves them out)")
     if faults:

@@ -31,8 +31,15 @@ __all__ = ["DatasetError", "Stage1Sample", "Stage2Sample", "check", "find_builde
 
 #: Coordinates a little outside 0 to 1 come from rounding and are clipped; more is a fault.
 _TOLERANCE = 0.01
+#: JPEG noise in a black bar beside a bright photo stays below this.
+_BLACK = 24
+#: Of coordinates stored as float32, in pixels.
+_ROUNDING = 1e-3
 _DECODERS = 2
 _BATCH = 64
+
+#: Picture (H, W, 3) uint8; bbox (N, 12 | 4) float64 relative, y before x; labels (N,) int64; file name.
+Example = tuple[UInt8, npt.NDArray[np.float64], npt.NDArray[np.int64], str]
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class Stage1Sample:
     """A photo with the corners of its displays.
 
     Attributes:
-        image: (H, W, 3) uint8 RGB; black bars of a letterboxed photo are part of it.
+        image: (H, W, 3) uint8 RGB, without the black bars of letterboxing.
         corners: (N, 4, 2) float32, x and y in pixels of `image`, clockwise from the display's own top-left.
         labels: (N,) int64, indices into STAGE1_CLASSES.
         name: file name of the photo.
@@ -72,8 +79,8 @@ class Stage2Sample:
 def load_stage1(paths: Sequence[str | Path], split: str, max_side: int = 640) -> list[Stage1Sample]:
     """Loads one split of stage 1 sets into memory.
 
-    Larger pictures are shrunk once, here. A sample takes at most 3 * max_side**2 bytes: 5000 take up to 6.1 GB at 640,
-    3.9 GB at 512.
+    The black bars of letterboxing are cut off and larger pictures are shrunk, once, here. A photo of 4:3 then takes
+    2.25 * max_side**2 bytes: 5000 take 4.6 GB at 640, 2.9 GB at 512.
 
     Args:
         paths: folders of sets, or data_dirs above them.
@@ -82,25 +89,26 @@ def load_stage1(paths: Sequence[str | Path], split: str, max_side: int = 640) ->
 
     Returns:
         The samples of all sets, in the order stored; a set without this split gives none.
+            Their pictures differ in size.
 
     Raises:
         DatasetError: no set there, an empty set, a wrong schema, labels or coordinates out of range.
     """
     samples = []
-    for image, objects, name in _read_all(paths, split, 1, max_side):
+    for image, bbox, labels, name in _read_all(paths, split, 1, max_side):
         height, width = image.shape[:2]
-        corners = objects["bbox"][:, 4:].reshape(-1, 4, 2)[:, :, ::-1] * (width, height)  # (N, 4, 2) yx -> xy pixels
-        samples.append(Stage1Sample(image, corners.astype(np.float32), objects["label"], name))
+        corners = bbox[:, 4:].reshape(-1, 4, 2)[:, :, ::-1] * (width, height)  # (N, 4, 2) yx -> xy pixels
+        samples.append(Stage1Sample(image, corners.astype(np.float32), labels, name))
     return samples
 
 
 def load_stage2(paths: Sequence[str | Path], split: str, max_side: int = 512) -> list[Stage2Sample]:
     """Loads one split of stage 2 sets into memory; see `load_stage1`."""
     samples = []
-    for image, objects, name in _read_all(paths, split, 2, max_side):
+    for image, bbox, labels, name in _read_all(paths, split, 2, max_side):
         height, width = image.shape[:2]
-        boxes = objects["bbox"][:, [1, 0, 3, 2]] * (width, height, width, height)  # (N, 4) yxyx -> xyxy pixels
-        samples.append(Stage2Sample(image, boxes.astype(np.float32), objects["label"], name))
+        boxes = bbox[:, [1, 0, 3, 2]] * (width, height, width, height)  # (N, 4) yxyx -> xyxy pixels
+        samples.append(Stage2Sample(image, boxes.astype(np.float32), labels, name))
     return samples
 
 
@@ -108,7 +116,7 @@ def find_builder(path: str | Path, name: str) -> tfds.core.DatasetBuilder:
     """Finds a TFDS set on disk.
 
     Args:
-        path: the set's version folder, the folder above it, or the data_dir that holds it.
+        path: the folder with the set's files, a folder above it, or the data_dir that holds it.
         name: name of the set, such as "meter_values_dataset_stage1".
 
     Returns:
@@ -118,17 +126,16 @@ def find_builder(path: str | Path, name: str) -> tfds.core.DatasetBuilder:
         DatasetError: there is no such set, or it cannot be read.
     """
     path = Path(path)
-    if not path.exists():
-        raise DatasetError(f"{path} does not exist; a folder with the set {name} was wanted")
-    folder = next((found for start in (path, path / name) if (found := _version_folder(start))), None)
-    if folder is None:
-        raise DatasetError(f"no TFDS set in {path}: neither dataset_info.json nor {name}/<version>/dataset_info.json")
-    try:
-        stored = json.loads((folder / "dataset_info.json").read_text(encoding="utf-8")).get("name")
-    except (OSError, ValueError, AttributeError) as error:
-        raise DatasetError(f"{folder / 'dataset_info.json'} cannot be read: {error}") from error
-    if stored != name:
-        raise DatasetError(f"{folder} holds the set {stored}, {name} was wanted")
+    if not path.is_dir():
+        raise DatasetError(f"{path} is not a folder; one with the set {name} was wanted")
+    found = _stored_sets(path)
+    folders = [folder for folder, stored in found if stored == name]
+    if not folders:
+        there = ", ".join(sorted({stored for _, stored in found})) or "no TFDS set"
+        raise DatasetError(f"{path} holds {there}; the set {name} was wanted")
+    if len({folder.parent for folder in folders}) > 1:
+        raise DatasetError(f"{path} holds {name} several times: {', '.join(map(str, folders))}; name one of them")
+    folder = max(folders, key=_version)
     import tensorflow_datasets as tfds  # seconds to import, with TensorFlow
 
     try:
@@ -165,29 +172,40 @@ def check(builder: tfds.core.DatasetBuilder, stage: int) -> None:
         raise DatasetError(f"{where}: the set is empty")
 
 
-def _version_folder(path: Path) -> Path | None:
-    """The folder with dataset_info.json: `path` itself or the newest version below it."""
-    if (path / "dataset_info.json").is_file():
-        return path
-    versions = [found.parent for found in path.glob("*/dataset_info.json") if found.parent.name[:1].isdigit()]
-    return max(
-        versions, key=lambda folder: [int(part) for part in folder.name.split(".") if part.isdigit()], default=None
-    )
+def _stored_sets(path: Path) -> list[tuple[Path, str]]:
+    """Folders with a dataset_info.json, at most name/config/version below `path`, and the names of their sets."""
+    found = []
+    for pattern in ("", "*/", "*/*/", "*/*/*/"):
+        for file in sorted(path.glob(f"{pattern}dataset_info.json")):
+            if any(part.startswith(".") for part in file.relative_to(path).parts):
+                continue  # a set that is being written
+            try:
+                name = str(json.loads(file.read_text(encoding="utf-8"))["name"])
+            except (OSError, ValueError, KeyError, TypeError):
+                name = f"an unreadable {file.relative_to(path)}"
+            found.append((file.parent, name))
+    return found
 
 
-def _read_all(
-    paths: Sequence[str | Path], split: str, stage: int, max_side: int
-) -> Iterator[tuple[UInt8, dict[str, Any], str]]:
-    for path in paths:
-        builder = find_builder(path, set_name(stage))
+def _version(folder: Path) -> list[int]:
+    return [int(part) for part in folder.name.split(".") if part.isdigit()]
+
+
+def _read_all(paths: Sequence[str | Path], split: str, stage: int, max_side: int) -> Iterator[Example]:
+    """Examples of one split of all sets; every set is checked before any is read."""
+    builders = [find_builder(path, set_name(stage)) for path in paths]
+    for builder in builders:
         check(builder, stage)
-        yield from _read(builder, split, stage, max_side)
+    empty = True
+    for builder in builders:
+        for example in _read(builder, split, stage, max_side):
+            empty = False
+            yield example
+    if empty and split == "train":
+        raise DatasetError(f"nothing to train on: no train split in {', '.join(map(str, paths)) or 'no set'}")
 
 
-def _read(
-    builder: tfds.core.DatasetBuilder, split: str, stage: int, max_side: int
-) -> Iterator[tuple[UInt8, dict[str, Any], str]]:
-    """Examples of one split: picture, objects (label (N,) int64, bbox (N, 12 | 4) float64), file name."""
+def _read(builder: tfds.core.DatasetBuilder, split: str, stage: int, max_side: int) -> Iterator[Example]:
     import tensorflow_datasets as tfds
 
     if split not in builder.info.splits or not builder.info.splits[split].num_shards:
@@ -198,35 +216,58 @@ def _read(
     classes = len(STAGE1_CLASSES if stage == 1 else STAGE2_CLASSES)
     with ThreadPoolExecutor(_DECODERS) as pool:
         while batch := list(islice(examples, _BATCH)):
-            images = pool.map(lambda example: _decode(example["image"], max_side), batch)
+            images = pool.map(lambda example: _decode(example["image"]), batch)
             for example, image in zip(batch, images, strict=True):
                 name = example["image/filename"].decode("utf-8", "replace")
+                bbox, labels = (np.asarray(example["objects"][key]) for key in ("bbox", "label"))
                 if image is None:
                     raise DatasetError(f"{builder.data_path}: the picture of {name} cannot be decoded")
-                objects = {key: np.asarray(example["objects"][key]) for key in ("bbox", "label")}
-                _check_objects(objects, classes, f"{builder.data_path}: {name}")
-                objects["bbox"] = np.clip(objects["bbox"].astype(np.float64), 0, 1)
-                objects["label"] = objects["label"].astype(np.int64)
-                yield image, objects, name
+                _check_objects(bbox, labels, classes, f"{builder.data_path}: {name}")
+                bbox = np.clip(bbox.astype(np.float64), 0, 1)
+                if stage == 1:
+                    image, bbox = _without_bars(image, bbox)
+                yield _at_most(image, max_side), bbox, labels.astype(np.int64), name
 
 
-def _check_objects(objects: dict[str, Any], classes: int, where: str) -> None:
-    labels, boxes = objects["label"], objects["bbox"]
+def _check_objects(bbox: npt.NDArray[Any], labels: npt.NDArray[Any], classes: int, where: str) -> None:
     wrong = labels[(labels < 0) | (labels >= classes)]
     if wrong.size:
         raise DatasetError(f"{where}: label {int(wrong[0])}, 0 to {classes - 1} wanted")
-    if boxes.size and not (boxes.min() >= -_TOLERANCE and boxes.max() <= 1 + _TOLERANCE):  # also catches NaN
-        raise DatasetError(f"{where}: coordinates from {boxes.min():g} to {boxes.max():g}, 0 to 1 wanted")
+    if bbox.size and not (bbox.min() >= -_TOLERANCE and bbox.max() <= 1 + _TOLERANCE):  # also catches NaN
+        raise DatasetError(f"{where}: coordinates from {bbox.min():g} to {bbox.max():g}, 0 to 1 wanted")
 
 
-def _decode(data: bytes, max_side: int) -> UInt8 | None:
-    """Picture of at most `max_side`, or None where it is broken."""
+def _decode(data: bytes) -> UInt8 | None:
+    """Picture (H, W, 3) RGB, or None where it is broken."""
     # An EXIF rotation is ignored, as TensorFlow ignores it: the labels of a set belong to the stored pixels.
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        return None
-    image = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-    scale = max_side / max(image.shape[:2])
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    return None if image is None else np.asarray(image, np.uint8)
+
+
+def _without_bars(image: UInt8, bbox: npt.NDArray[np.float64]) -> tuple[UInt8, npt.NDArray[np.float64]]:
+    """The photo without the black bars of letterboxing, a quarter or more of the pixels, and its boxes.
+
+    Args:
+        image: (H, W, 3) uint8.
+        bbox: (N, 12) relative, y before x.
+    """
+    height, width = image.shape[:2]
+    bounds = []
+    for axis, side in ((1, height), (0, width)):
+        lit = np.flatnonzero(image.max(axis=(axis, 2)) > _BLACK)
+        used = bbox.reshape(-1, 2)[:, 1 - axis] * side  # never cut into a labelled display
+        first = min([lit[0] if lit.size else 0, *np.floor(used + _ROUNDING)])
+        last = max([lit[-1] + 1 if lit.size else side, *np.ceil(used - _ROUNDING)])
+        bounds.append((int(first), int(last)))
+    (top, bottom), (left, right) = bounds
+    moved = (bbox.reshape(-1, 2) * (height, width) - (top, left)) / (bottom - top, right - left)
+    return np.ascontiguousarray(image[top:bottom, left:right]), moved.reshape(-1, 12)
+
+
+def _at_most(image: UInt8, side: int) -> UInt8:
+    """The picture, shrunk so that its longer side is at most `side`."""
+    scale = side / max(image.shape[:2])
     if scale >= 1:
         return image
     return resize(image, (max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale))))

@@ -60,6 +60,17 @@ class ImageFolder:
         return self._by_name.get(name, [])
 
 
+def original_name(path: Path, file_upload: object, image: object) -> str:
+    """The name of a found file without the prefix of an upload, where it is known to have one.
+
+    Eight hexadecimal digits and a dash also begin other names, such as UUIDs; those stay.
+    """
+    uploads = [str(file_upload)] if file_upload else []
+    if isinstance(image, str) and "/upload/" in image:
+        uploads.append(PurePosixPath(unquote(urlsplit(image).path)).name)
+    return _UPLOAD_PREFIX.sub("", path.name) if path.name in uploads else path.name
+
+
 def _candidates(file_upload: object, image: object) -> list[str]:
     """Relative paths to look for, the most exact first, without doubles."""
     candidates: list[str] = []

@@ -3,7 +3,8 @@
 One JSON object a line: `image` (path below the manifest's folder), `split` (train or test), `kind` (full_photo,
 display_crop, digit_crop), `corners` (4 x [x, y] in pixels of the stored image, clockwise from the display's own
 top-left; null: not labelled; []: no display on the photo), `boxes` ([x1, y1, x2, y2, class], or null), and where known
-`cls` (a stage 1 class), `legible` and `reading`.
+`cls` (a stage 1 class), `legible` and `reading`. Where the reading has a point and a digit for every box, the decimal
+area is the box around the digits after the point.
 """
 
 from __future__ import annotations
@@ -16,18 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
-from reader.geometry import MARGIN, box_corners, rectify, warp_points
-from reader.header import read_header
-from reader.image import ImageError, encode_jpeg, encode_png, load_image, resize
-from reader.symbols import STAGE1_CLASSES, STAGE2_CLASSES
+from reader.geometry import MARGIN
+from reader.image import ImageError, encode_jpeg, encode_png, resize
+from reader.symbols import STAGE2_CLASSES
 from reader.types import UInt8
-from training.labelstudio import DatasetError, Fault, photo_name
-from training.labelstudio_tasks import label_config, local_file, polygon_task, rectangle_task
+from training.jsonl_records import RecordError, class_of, decimal_area, display, load_stored, stage1_task
+from training.labelstudio import SPLITS, DatasetError, Fault, photo_name
+from training.labelstudio_tasks import label_config, local_file, rectangle_task
 from training.splits import SplitRule
 
 Record = dict[str, Any]
@@ -45,6 +43,8 @@ class JsonlOptions:
         size_limit: longer side of stage 1 pictures in pixels, at most; None: as they are. Displays for stage 2 are cut
             out before.
         default_class: stage 1 class of records that tell none.
+        unlabelled: make tasks for people of the records without labels, too.
+        skip_faulty: leave out single boxes of unknown classes instead of counting the record as faulty.
         validation: part of the train records that becomes the validation split; test records stay test.
         seed: another seed puts other photos into the validation split.
     """
@@ -53,28 +53,37 @@ class JsonlOptions:
     margin: float = MARGIN
     size_limit: int | None = None
     default_class: str = "analog"
+    unlabelled: bool = False
+    skip_faulty: bool = False
     validation: float = 0.1
     seed: int = 0
 
 
 @dataclass
 class JsonlResult:
-    """What came of it: tasks of both stages, what was not taken and why, what is wrong."""
+    """What came of it.
 
-    stage1: list[Record] = field(default_factory=list)
-    stage2: list[Record] = field(default_factory=list)
+    Attributes:
+        tasks: labelled tasks by stage.
+        unlabelled: tasks by stage that a person has yet to label.
+        left_out: number of records that were not taken, by reason.
+        faults: what is wrong.
+    """
+
+    tasks: dict[int, list[Record]] = field(default_factory=lambda: {1: [], 2: []})
+    unlabelled: dict[int, list[Record]] = field(default_factory=lambda: {1: [], 2: []})
     left_out: Counter[str] = field(default_factory=Counter)
     faults: list[Fault] = field(default_factory=list)
 
 
-def convert(manifest: Path, out: Path, options: JsonlOptions, skip_faulty: bool) -> JsonlResult:
+def convert(manifest: Path, out: Path, options: JsonlOptions) -> JsonlResult:
     """Turns a JSONL set into two Label Studio exports with their images.
 
     Args:
         manifest: the JSONL file; paths in it are relative to its folder.
-        out: folder for stage1/ and stage2/, each with images/, labels.json and label_config.xml.
+        out: folder for stage1/ and stage2/, each with images/, labels.json, label_config.xml and, if asked for,
+            unlabelled.json.
         options: what is taken and how.
-        skip_faulty: leave out single boxes of unknown classes instead of counting the record as faulty.
 
     Returns:
         The tasks written, and the faults. Records with faults have no tasks.
@@ -82,28 +91,26 @@ def convert(manifest: Path, out: Path, options: JsonlOptions, skip_faulty: bool)
     Raises:
         DatasetError: the manifest cannot be read.
     """
-    result = JsonlResult()
-    rule = SplitRule((1 - options.validation, options.validation, 0), options.seed)
-    records = list(_read_manifest(manifest, result))
+    conversion = _Conversion(manifest, out, options)
+    result = conversion.result
     for stage in (1, 2):
         (out / f"stage{stage}" / "images").mkdir(parents=True, exist_ok=True)
-    for line, record in tqdm(records, desc=manifest.parent.name or str(manifest), unit="image"):
+    for number, record in tqdm(list(_read_manifest(manifest, result)), desc=str(manifest.parent), unit="image"):
         try:
-            _convert_record(record, manifest, out, options, rule, skip_faulty, result, str(line))
-        except (ImageError, _RecordError, ValueError) as error:
-            result.faults.append(Fault(str(manifest), f"line {line}", str(error)))
-    for stage, tasks in ((1, result.stage1), (2, result.stage2)):
+            conversion.add(record, f"line {number}")
+        except (ImageError, RecordError) as error:
+            result.faults.append(Fault(str(manifest), f"line {number}", str(error)))
+    for stage in (1, 2):
         folder = out / f"stage{stage}"
-        (folder / "labels.json").write_text(json.dumps(tasks, indent=1, ensure_ascii=False), encoding="utf-8")
+        _write_json(folder / "labels.json", result.tasks[stage])
+        if options.unlabelled:
+            _write_json(folder / "unlabelled.json", result.unlabelled[stage])
         (folder / "label_config.xml").write_text(label_config(stage), encoding="utf-8")
     return result
 
 
-class _RecordError(Exception):
-    """What is wrong with one record."""
-
-
 def _read_manifest(manifest: Path, result: JsonlResult) -> Iterator[tuple[int, Record]]:
+    """The records with their line numbers."""
     try:
         lines = manifest.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -114,124 +121,100 @@ def _read_manifest(manifest: Path, result: JsonlResult) -> Iterator[tuple[int, R
         try:
             record = json.loads(line)
         except ValueError as error:
-            record, reason = None, f"not JSON: {error}"
-        else:
-            reason = "a JSON object with `image` was wanted"
+            result.faults.append(Fault(str(manifest), f"line {number}", f"not JSON: {error}"))
+            continue
         if isinstance(record, dict) and isinstance(record.get("image"), str):
             yield number, record
         else:
-            result.faults.append(Fault(str(manifest), f"line {number}", reason))
+            result.faults.append(Fault(str(manifest), f"line {number}", 'an object with "image" was wanted'))
 
 
-def _convert_record(
-    record: Record,
-    manifest: Path,
-    out: Path,
-    options: JsonlOptions,
-    rule: SplitRule,
-    skip_faulty: bool,
-    result: JsonlResult,
-    line: str,
-) -> None:
-    kind = record.get("kind", "full_photo")
-    if kind not in options.kinds:
-        result.left_out[f"kind {kind}"] += 1
-        return
-    corners, boxes = record.get("corners"), record.get("boxes")
-    if corners is None:
-        result.left_out["no corners: not in stage 1"] += 1
-    if not boxes or (kind == "full_photo" and not corners):
-        result.left_out["no boxes (or a photo without corners): not in stage 2"] += 1
-    source = manifest.parent / record["image"]
-    if corners is None and not boxes:
-        return
-    photo, upright = _load_stored(source)
-    # A photo and its crop often have the same file name; one of them needs another.
-    name = source.name if kind == "full_photo" else f"{source.stem}-crop{source.suffix}"
-    split = _split(record, rule, photo_name(source.name))
-    data = {"split": split, "reading": record.get("reading")}
-    stage1 = stage2 = None
-    if corners is not None:
-        stage1 = _stage1_task(photo, corners, _class_of(record, options.default_class))
-    if boxes and (corners or kind == "display_crop"):
-        boxes = _known_boxes(boxes, skip_faulty, result, f"{manifest}", line)
-        display, xyxy = _display(photo, corners, boxes, options.margin)
-        stage2 = rectangle_task(display.shape[:2], xyxy, [box[4] for box in boxes])
-    # Written only now, so that a faulty record leaves nothing behind.
-    if stage1 is not None:
-        path = _fresh(out / "stage1" / "images" / name)
-        _store(photo, source if upright else None, path, options.size_limit)
-        result.stage1.append(_finish(stage1, len(result.stage1) + 1, "stage1", path.name, data))
-    if stage2 is not None:
-        path = _fresh(out / "stage2" / "images" / f"cropped_{name}")
-        _store(display, source if upright and not corners else None, path, None)
-        result.stage2.append(_finish(stage2, len(result.stage2) + 1, "stage2", path.name, data))
+@dataclass
+class _Conversion:
+    """One run over a manifest."""
 
+    manifest: Path
+    out: Path
+    options: JsonlOptions
+    result: JsonlResult = field(default_factory=JsonlResult)
 
-def _load_stored(path: Path) -> tuple[UInt8, bool]:
-    """The stored pixels, which the labels belong to, and whether they are the upright picture as well."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"missing image {path.name} ({error.strerror})") from error
-    header = read_header(data)
-    if header is None or header.orientation == 1:
-        return load_image(data), True
-    stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-    if stored is None:
-        raise ImageError(f"unreadable image {path.name}")
-    return np.asarray(stored, np.uint8), False
+    def add(self, record: Record, place: str) -> None:
+        """Makes the tasks of one record and stores their pictures."""
+        kind = record.get("kind", "full_photo")
+        if kind not in self.options.kinds:
+            self.result.left_out[f"kind {kind}"] += 1
+            return
+        corners, boxes = record.get("corners"), record.get("boxes")
+        is_photo = kind == "full_photo"
+        # Of a photo without corners there is no display to cut out, and a crop without corners is one display all over.
+        in_stage1 = corners is not None or (is_photo and self.options.unlabelled)
+        in_stage2 = bool(corners or not is_photo) and bool(boxes or self.options.unlabelled)
+        if not in_stage1:
+            self.result.left_out["no corners: not in stage 1"] += 1
+        if not in_stage2:
+            self.result.left_out["no boxes, or boxes on a photo without corners: not in stage 2"] += 1
+        if not in_stage1 and not in_stage2:
+            return
+        source = self.manifest.parent / record["image"]
+        photo, upright = load_stored(source)
+        class_name = class_of(record, self.options.default_class)
+        task1 = {} if corners is None else stage1_task(photo, corners, class_name)
+        cut, task2 = self._stage2(record, photo, place) if in_stage2 else (None, {})
+        # Stored only now, so that a faulty record leaves nothing behind. A photo and its crop often have the same file
+        # name; the crop gets another.
+        name = source.name if is_photo else f"{source.stem}-crop{source.suffix}"
+        data = {"split": self._split(record, photo_name(source.name)), "reading": record.get("reading")}
+        if in_stage1:
+            self._store(1, name, photo, source if upright else None, task1, data)
+        if cut is not None:
+            whole = source if upright and not corners else None
+            self._store(2, f"cropped_{name}", cut, whole, task2, data)
 
+    def _stage2(self, record: Record, photo: UInt8, place: str) -> tuple[UInt8, Record]:
+        """The display and its annotations, none where the record has no boxes."""
+        corners, boxes = record.get("corners"), record.get("boxes")
+        if boxes:
+            boxes = self._known(boxes, place)
+            boxes = boxes + decimal_area(boxes, record.get("reading"), corners)
+        image, xyxy = display(photo, corners, boxes or [], self.options.margin)
+        if not boxes:
+            return image, {}
+        return image, rectangle_task(image.shape[:2], xyxy, [str(box[4]).lower() for box in boxes])
 
-def _split(record: Record, rule: SplitRule, name: str) -> str:
-    split = record.get("split", "train")
-    if split == "train":
-        return rule.draw(name)
-    if split not in ("validation", "test"):
-        raise _RecordError(f"unknown split {split!r} (wanted train, validation or test)")
-    return str(split)
+    def _known(self, boxes: list[Any], place: str) -> list[list[Any]]:
+        """The boxes of known classes. Others are reported; they fail the record unless faulty ones are skipped."""
+        if not all(isinstance(box, list) and len(box) == 5 for box in boxes):
+            raise RecordError("boxes of the form [x1, y1, x2, y2, class] wanted")
+        known = [box for box in boxes if str(box[4]).lower() in STAGE2_CLASSES]
+        unknown = sorted({str(box[4]) for box in boxes} - {str(box[4]) for box in known})
+        if unknown:
+            text = f"{len(boxes) - len(known)} boxes of unknown class {', '.join(unknown)}"
+            if not self.options.skip_faulty or not known:
+                raise RecordError(text)
+            self.result.faults.append(Fault(str(self.manifest), place, f"{text}: left out"))
+        return known
 
+    def _split(self, record: Record, name: str) -> str:
+        split = record.get("split", "train")
+        if split == "train":
+            part = self.options.validation
+            return SplitRule((1 - part, part, 0), self.options.seed).draw(name)
+        if split not in SPLITS:
+            raise RecordError(f"unknown split {split!r} (wanted one of {', '.join(SPLITS)})")
+        return str(split)
 
-def _class_of(record: Record, default: str) -> str:
-    """Stage 1 class of a record: what `cls` says, illegible where `legible` is false."""
-    name = str(record.get("cls") or default).lower()
-    if record.get("legible") is False and not name.endswith("_illegible"):
-        name += "_illegible"
-    if name not in STAGE1_CLASSES:
-        raise _RecordError(f"unknown cls {name!r} (wanted one of {', '.join(STAGE1_CLASSES)})")
-    return name
-
-
-def _known_boxes(boxes: list[Any], skip_faulty: bool, result: JsonlResult, file: str, line: str) -> list[list[Any]]:
-    """The boxes of known classes. Others are reported; they fail the record unless faulty ones are skipped."""
-    known = [box for box in boxes if str(box[4]).lower() in STAGE2_CLASSES]
-    unknown = sorted({str(box[4]) for box in boxes} - {str(box[4]) for box in known})
-    if unknown:
-        text = f"{len(boxes) - len(known)} boxes of unknown class {', '.join(unknown)}"
-        if not skip_faulty or not known:
-            raise _RecordError(text)
-        result.faults.append(Fault(file, f"line {line}", f"{text}: left out"))
-    return known
-
-
-def _display(
-    photo: UInt8, corners: list[Any] | None, boxes: list[list[Any]], margin: float
-) -> tuple[UInt8, npt.NDArray[np.float64]]:
-    """The display for stage 2 and its (N, 4) boxes, clipped to it: cut out of the photo, or the crop as it is."""
-    xyxy = np.array([box[:4] for box in boxes], np.float64)
-    display = photo
-    if corners is not None:
-        display, homography = rectify(photo, np.array(corners, np.float64), margin)
-        moved = warp_points(box_corners(xyxy), homography)  # (N, 4, 2)
-        xyxy = np.concatenate([moved.min(axis=1), moved.max(axis=1)], axis=1)
-    height, width = display.shape[:2]
-    return display, np.clip(xyxy, 0, (width, height, width, height))
-
-
-def _stage1_task(photo: UInt8, corners: list[Any], class_name: str) -> Record:
-    if corners and np.array(corners).shape != (4, 2):
-        raise _RecordError(f"corners of shape {np.array(corners).shape}, 4 x [x, y] wanted")
-    return polygon_task(photo.shape[:2], [corners] if corners else [], [class_name] if corners else [])
+    def _store(self, stage: int, name: str, image: UInt8, source: Path | None, task: Record, data: Record) -> None:
+        """Stores one picture, as the file it was where that can stay, and keeps its task."""
+        path = _fresh(self.out / f"stage{stage}" / "images" / name)
+        limit = self.options.size_limit if stage == 1 else None
+        if source is not None and (limit is None or max(image.shape[:2]) <= limit):
+            shutil.copyfile(source, path)
+        else:
+            image = _at_most(image, limit)
+            path.write_bytes(encode_png(image) if path.suffix.lower() == ".png" else encode_jpeg(image, _JPEG_QUALITY))
+        tasks = (self.result.tasks if task else self.result.unlabelled)[stage]
+        address = local_file(f"stage{stage}/images/{path.name}")
+        tasks.append({"id": len(tasks) + 1, "data": {"image": address, **data}, **task})
 
 
 def _fresh(path: Path) -> Path:
@@ -243,17 +226,12 @@ def _fresh(path: Path) -> Path:
     return fresh
 
 
-def _store(image: UInt8, source: Path | None, path: Path, size_limit: int | None) -> None:
-    """Copies the file where it can stay as it is, else encodes the picture."""
-    scale = (size_limit or max(image.shape)) / max(image.shape[:2])
-    if source is not None and scale >= 1:
-        shutil.copyfile(source, path)
-        return
-    if scale < 1:
-        image = resize(image, (max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale))))
-    path.write_bytes(encode_png(image) if path.suffix.lower() == ".png" else encode_jpeg(image, _JPEG_QUALITY))
+def _at_most(image: UInt8, side: int | None) -> UInt8:
+    scale = (side or max(image.shape)) / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    return resize(image, (max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale))))
 
 
-def _finish(task: Record, number: int, folder: str, name: str, data: Record) -> Record:
-    """Adds what a task is known by. Local file storage of Label Studio serves the path below its document root."""
-    return {"id": number, "data": {"image": local_file(f"{folder}/images/{name}"), **data}, **task}
+def _write_json(path: Path, tasks: list[Record]) -> None:
+    path.write_text(json.dumps(tasks, indent=1, ensure_ascii=False), encoding="utf-8")

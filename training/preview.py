@@ -92,6 +92,10 @@ def _drawn(tile: Tile, height: int, width: int) -> UInt8:
 
 
 def _write(picture: UInt8, text: str, place: tuple[int, int], colour: tuple[int, int, int]) -> None:
+    if not text:
+        return
     text = text.encode("ascii", "replace").decode()  # OpenCV's fonts know no more
-    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 3, cv2.LINE_AA)
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 1)
+    x, y = place
+    cv2.rectangle(picture, (x, y - height - 1), (x + width, y + below - 2), (40, 40, 40), -1)
     cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from training.labelstudio import SPLITS, DatasetError, photo_name
@@ -24,11 +24,13 @@ class SplitRule:
         fractions: wanted parts of train, validation and test; they sum to 1.
         seed: another seed divides differently.
         given: splits by `photo_name` that are fixed beforehand and win over all else.
+        followed: splits by `photo_name` of the set of the other stage; they win over drawing only.
     """
 
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
     seed: int = 0
-    given: Mapping[str, str] | None = None
+    given: Mapping[str, str] = field(default_factory=dict)
+    followed: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises: DatasetError: negative fractions, or a sum that is not 1."""
@@ -76,9 +78,11 @@ def assign_splits(photos: Sequence[Photo], rule: SplitRule) -> tuple[list[str], 
     conflicts: dict[int, str] = {}
     for members in groups:
         names = sorted({photo_name(photos[i].file_name) for i in members})
-        # Told in the file, then told by the task, then drawn.
-        told = {rule.given[name] for name in names if rule.given and name in rule.given}
-        told = told or {hint for i in members if (hint := photos[i].hint)}
+        told = (
+            {rule.given[name] for name in names if name in rule.given}
+            or {hint for i in members if (hint := photos[i].hint)}
+            or {rule.followed[name] for name in names if name in rule.followed}
+        )
         if len(told) > 1:
             reason = f"photo {names[0]} is asked for in several splits: {', '.join(sorted(told))}"
             conflicts.update(dict.fromkeys(members, reason))
