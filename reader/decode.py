@@ -29,7 +29,7 @@ from reader.types import Boxes, Digit, Float32, Reading
 _BLANK_ID = STAGE2_CLASSES.index("_")
 #: Digits, letters and blanks: what takes a place in the row.
 _PLACES = POINT_ID
-#: The usual distance of two digits is at most this many widths of a digit.
+#: Neighbours are seldom farther apart than this many widths of a digit.
 _WIDEST = 2.5
 
 
@@ -39,6 +39,7 @@ class Rules:
 
     Attributes:
         unknown: a place whose best digit is less probable than this is an unknown digit.
+        unknown_pair: the same for the two digits of a drum between two positions, taken together.
         same_place: boxes that share this part of the narrower one's width are one place.
         small: boxes lower than this part of the usual digit height are no digits.
         off_row: boxes whose middle is farther from the row than this part of the usual height are no digits.
@@ -51,10 +52,11 @@ class Rules:
     """
 
     unknown: float = 0.35
+    unknown_pair: float = 0.5
     same_place: float = 0.5
     small: float = 0.4
     off_row: float = 0.6
-    gap: float = 1.5
+    gap: float = 1.6
     rolling: float = 0.4
     passed: int = 2
     decimal_area: float = 0.4
@@ -207,9 +209,8 @@ def _in_row(places: list[_Place], rules: Rules) -> list[_Place]:
 def _fill_gaps(places: list[_Place], rules: Rules) -> tuple[list[_Place], float]:
     """Unseen digits between seen ones as places without a class, and how uneven the distances are.
 
-    The usual distance is the lower median, so that it holds when almost half of the distances have gaps. A narrow "1"
-    may stand anywhere in its place (LCDs have it on the right), so it is given half of what its width lacks. Between
-    two digits alone the only distance could itself be a gap; then the width of a digit, unless both are "1", tells.
+    A narrow "1" may stand anywhere in its place (LCDs have it on the right), so it is given half of what its width
+    lacks.
     """
     if len(places) < 2:
         return places, 0.0
@@ -218,9 +219,7 @@ def _fill_gaps(places: list[_Place], rules: Rules) -> tuple[list[_Place], float]
     width = float(np.sort(widths)[len(widths) // 2])
     slack = np.maximum(0, width - widths) / 2
     distances = np.diff(middles)
-    usual = max(float(np.sort(distances)[(len(distances) - 1) // 2]), 0.8 * width)
-    if len(distances) == 1 and any(place.class_id != 1 for place in places):
-        usual = min(usual, _WIDEST * width)
+    usual = _usual_distance(distances, width, only_ones=all(place.class_id == 1 for place in places))
     filled, deviations = [places[0]], []
     for index, distance in enumerate(distances):
         least = distance - slack[index] - slack[index + 1]
@@ -229,6 +228,23 @@ def _fill_gaps(places: list[_Place], rules: Rules) -> tuple[list[_Place], float]
         filled += _gap_places(boxes[index], boxes[index + 1], missing)
         filled.append(places[index + 1])
     return filled, float(np.mean(deviations))
+
+
+def _usual_distance(distances: npt.NDArray[np.float64], width: float, only_ones: bool) -> float:
+    """The distance of neighbours without a gap.
+
+    The lower median holds while less than half of the distances have gaps. Where it is wide for digits of this width,
+    there may be more gaps than that: the smallest distance decides. A single distance could itself be a gap; the
+    width bounds it. Where all digits are narrow ones, their width says nothing.
+    """
+    usual = float(np.sort(distances)[(len(distances) - 1) // 2])
+    if usual > _WIDEST * width and not only_ones:
+        smallest = float(distances.min())
+        if len(distances) == 1:
+            usual = _WIDEST * width
+        elif usual > 1.5 * smallest:
+            usual = smallest
+    return max(usual, 0.8 * width)
 
 
 def _gap_places(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64], count: int) -> list[_Place]:
@@ -274,7 +290,7 @@ def _decide(places: list[_Place], rolls: bool, calibration: Calibration, rules: 
             # A neighbour about to pass or just past settles it; anything else leaves the doubt.
             settled = right is not None and (right <= rules.passed or right >= 7)
             confidence = float(p[first] + p[second]) if settled else float(p[chosen])
-        known = (p[first] + p[second] if alternative else p[first]) >= rules.unknown
+        known = p[first] >= rules.unknown or (alternative is not None and p[first] + p[second] >= rules.unknown_pair)
         if known:
             digits.append(Digit(DIGITS[chosen], confidence, place.box, alternative=alternative))
         else:
