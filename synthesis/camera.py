@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from synthesis.paint import multiply, noise_bank, polygon, smooth_noise
+from synthesis.paint import multiply, polygon, smooth_noise, white_noise
 
 
 @dataclass(frozen=True)
@@ -131,17 +131,15 @@ _CASTS = (
 
 def random_shot(rng: np.random.Generator, digit_height: float) -> Shot:
     """Draw the settings of a legible photo; blur is bounded by the height of the digits (pixels)."""
-    dim = rng.random() < 0.3
-    exposure = float(rng.uniform(0.28, 0.6) if dim else rng.uniform(0.65, 1.25))
-    cast = np.asarray(_CASTS[int(rng.choice(len(_CASTS), p=(0.34, 0.2, 0.12, 0.1, 0.1, 0.07, 0.07)))]) * rng.normal(
-        1, 0.03, 3
-    )
-    blur = digit_height * float(rng.choice((0.0, 0.02, 0.05, 0.085), p=(0.3, 0.3, 0.25, 0.15))) * rng.uniform(0.5, 1.2)
-    shaken = rng.random() < 0.2
+    dim = rng.random() < 0.2
+    exposure = float(rng.uniform(0.28, 0.6) if dim else np.clip(rng.normal(0.98, 0.17), 0.6, 1.4))
+    cast = np.asarray(_CASTS[int(rng.choice(len(_CASTS), p=(0.34, 0.2, 0.12, 0.1, 0.1, 0.07, 0.07)))])
+    cast = cast * rng.normal(1, 0.03, 3)
+    blur = digit_height * float(rng.choice((0.0, 0.02, 0.05, 0.085), p=(0.35, 0.3, 0.22, 0.13))) * rng.uniform(0.5, 1.2)
+    shaken = rng.random() < 0.15
     motion = digit_height * rng.uniform(0.05, 0.2) if shaken else 0.0
-    noise = float(rng.choice((0.6, 2.0, 4.0, 8.0), p=(0.3, 0.35, 0.25, 0.1)) * rng.uniform(0.6, 1.3)) * (
-        1.5 if dim else 1.0
-    )
+    grain = float(rng.choice((0.6, 2.0, 4.0, 8.0), p=(0.35, 0.35, 0.22, 0.08)) * rng.uniform(0.6, 1.3))
+    noise = grain * (1.5 if dim else 1.0)
     return Shot(
         exposure=exposure,
         falloff=float(rng.choice((0.0, 0.3, 0.75), p=(0.35, 0.35, 0.3)) * rng.uniform(0.6, 1.2)),
@@ -200,7 +198,7 @@ def take(rng: np.random.Generator, scene: np.ndarray, shot: Shot, glow: np.ndarr
         rng: source of chance.
         scene: uint8 (H, W, 3) RGB under even white light; not changed.
         shot: the settings.
-        glow: uint8 (H, W), 255 where the scene shines by itself (a backlit display) however dark the room; None: nowhere.
+        glow: uint8 (H, W), 255 where the scene shines by itself however dark the room (a backlit display).
 
     Returns:
         uint8 (H, W, 3) RGB.
@@ -241,14 +239,10 @@ def _shine(img: np.ndarray, gains: np.ndarray, glow: np.ndarray, strength: float
 def _add_noise(rng: np.random.Generator, img: np.ndarray, deviation: float) -> np.ndarray:
     """Add grain: one part in all channels together, one part coloured and blotchy as phones leave it."""
     h, w = img.shape[:2]
-    bank = noise_bank()
-    grain = np.empty((h, w, 3), np.float32)
-    for channel in range(3):
-        y, x = int(rng.integers(0, bank.shape[0])), int(rng.integers(0, bank.shape[1]))
-        rolled = np.roll(bank, (y, x), (0, 1))
-        reps = (-(-h // bank.shape[0]), -(-w // bank.shape[1]))
-        grain[..., channel] = (np.tile(rolled, reps) if reps != (1, 1) else rolled)[:h, :w]
-    grain += grain[..., :1]
+    common = np.ascontiguousarray(white_noise(rng, h, w))
+    grain = cv2.merge(
+        [cv2.addWeighted(common, 1.0, np.ascontiguousarray(white_noise(rng, h, w)), 1.0, 0) for _ in range(3)]
+    )
     if rng.random() < 0.5:
         grain = cv2.GaussianBlur(grain, (0, 0), 0.7) * 1.8
     return cv2.add(img, grain * np.float32(deviation * 0.7), dtype=cv2.CV_8U)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from synthesis import markings
+from synthesis.inscriptions import digits, serial_number, small_print, unit
 from synthesis.markings import BLACK, RED
 from synthesis.paint import Colour, blend, disc, jitter, outline, put_text, rectangle, shade
 
@@ -65,12 +66,12 @@ def print_on(img: np.ndarray, rng: np.random.Generator, layout: Layout, r: float
         at = layout.place(rng, w, h * 2.1)
         if at:
             markings.barcode(img, rng, (at[0] - w / 2, at[1] - h, at[0] + w / 2, at[1]), ink)
-            number = markings.digits(rng, int(rng.integers(6, 11)))
+            number = digits(rng, int(rng.integers(6, 11)))
             put_text(img, number, (at[0], at[1] + h * 0.5), min(height, h * 0.5), ink, font)
     if rng.random() < 0.5:
         _paragraph(img, rng, layout, height, ink, font)
     for _ in range(int(busy * rng.uniform(3, 9))):
-        text = markings.small_print(rng)
+        text = small_print(rng)
         size = height * rng.uniform(0.7, 1.15)
         stretch = float(rng.uniform(0.7, 1.1))
         at = layout.place(rng, min(len(text) * size * 0.95 * stretch, 1.5 * r), size * 1.7)
@@ -84,7 +85,7 @@ def _paragraph(
     img: np.ndarray, rng: np.random.Generator, layout: Layout, height: float, ink: Colour, font: int
 ) -> None:
     """Several lines under each other, flush left, as technical figures are usually set."""
-    lines = [markings.small_print(rng) for _ in range(int(rng.integers(3, 7)))]
+    lines = [small_print(rng) for _ in range(int(rng.integers(3, 7)))]
     stretch = float(rng.uniform(0.7, 1.0))
     wide = max(len(line) for line in lines) * height * 0.85 * stretch
     at = layout.place(rng, wide, len(lines) * height * 1.75, tries=25)
@@ -122,7 +123,7 @@ def _emblems(img: np.ndarray, rng: np.random.Generator, layout: Layout, r: float
             markings.emblem(img, rng, at, size, font + 1, ink)
     if rng.random() < 0.75:
         size = r * rng.uniform(0.08, 0.13)
-        text = markings.serial_number(rng)
+        text = serial_number(rng)
         at = layout.place(rng, len(text) * size * 0.9, size * 1.6, tries=25)
         if at:
             colour = ink if rng.random() < 0.7 else shade(ink, 2.5)
@@ -143,7 +144,7 @@ def unit_beside(
         ink: colour of the print.
         kind: "analog" or "digital"; chooses among the units.
     """
-    text = markings.unit(rng, kind)
+    text = unit(rng, kind)
     size = dh * rng.uniform(0.2, 0.5)
     x2, middle = frame[2], (frame[1] + frame[3]) / 2
     spots = (

@@ -1,4 +1,4 @@
-"""What is printed and mounted on a meter beside its display: names, numbers, dials, star wheels, codes, stickers.
+"""What is printed and mounted on a meter beside its display: dials, star wheels, codes, emblems, stickers, pen marks.
 
 None of it is the reading; the networks must learn to leave it alone, so it is as varied as real print.
 """
@@ -8,157 +8,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from synthesis.inscriptions import brand_name, digits, serial_number, small_print
 from synthesis.paint import Colour, Point, blend, disc, jitter, outline, polygon, put_text, rectangle, shade
-
-_SYLLABLES = (
-    "AQ",
-    "UA",
-    "RO",
-    "NOR",
-    "MI",
-    "TEC",
-    "VAL",
-    "DRO",
-    "GE",
-    "RI",
-    "TA",
-    "BE",
-    "LO",
-    "ZEN",
-    "KA",
-    "MET",
-    "EL",
-    "SO",
-    "VI",
-    "TRON",
-    "PO",
-    "HY",
-    "NA",
-    "LUX",
-    "COR",
-    "DE",
-    "FLO",
-    "EN",
-    "BRA",
-    "US",
-)
-_CYRILLIC = (
-    "ПУЛЬ",
-    "ТА",
-    "ВОДО",
-    "МЕР",
-    "НОР",
-    "МА",
-    "ЭКО",
-    "ТЕП",
-    "ЛО",
-    "СЧЁТ",
-    "РУС",
-    "ВИ",
-    "КА",
-    "ГИД",
-    "РО",
-    "ЛЮКС",
-)
-_WORDS = (
-    "WATER METER",
-    "WATT-HOUR METER",
-    "MULTI-JET",
-    "DRY DIAL",
-    "MADE IN EU",
-    "COLD WATER",
-    "HOT WATER",
-    "CLASS B",
-    "CLASS 2.0",
-    "STATIC METER",
-    "SINGLE PHASE 2 WIRE",
-    "счётчик воды",
-    "ГОСТ Р 50193",
-    "universal",
-    "H-B  V-A",
-    "B-horizontal",
-    "A-vertical",
-    "ВН / AV",
-    "BK-G4",
-    "impulse",
-    "TYPE EV-1",
-    "THREE PHASE",
-    "IP54",
-    "IP68",
-    "Ag+",
-    "anti-magnetic",
-    "AC 230V 50Hz",
-    "IEC 62053-21",
-    "REV. METER",
-    "kl. A",
-    "R80H / R40V",
-    "ENERGY METER",
-    "LCD TEST",
-    "imp/kWh",
-)
-_LATIN_UNITS = ("m³", "m³", "m³", "м³", "m3", "куб.м", "kWh", "kW·h", "l", "GJ", "MWh")
 
 BLACK: Colour = (25, 25, 28)
 RED: Colour = (190, 35, 35)
 BLUE: Colour = (35, 70, 160)
-
-
-def brand_name(rng: np.random.Generator) -> str:
-    """Return an invented maker's name."""
-    parts = _CYRILLIC if rng.random() < 0.2 else _SYLLABLES
-    name = "".join(rng.choice(parts, int(rng.integers(2, 4))))[:9]
-    form = rng.integers(4)
-    return (
-        name
-        if form < 2
-        else name.capitalize()
-        if form == 2
-        else f"{name[:6]} {rng.choice(('15', 'X', 'PLUS', 'M', 'E-1', 'ST'))}"
-    )
-
-
-def digits(rng: np.random.Generator, count: int) -> str:
-    """Return a random row of digits."""
-    return "".join(str(d) for d in rng.integers(0, 10, count))
-
-
-def serial_number(rng: np.random.Generator) -> str:
-    """Return a serial number as makers write them."""
-    number = digits(rng, int(rng.integers(6, 10)))
-    form = int(rng.integers(8))
-    year = f"{rng.integers(4, 26):02d}"
-    return (
-        number,
-        f"№ {number}",
-        f"No {number}",
-        f"S/N {number}",
-        f"{number} {year}",
-        f"{year}-{number}",
-        f"{rng.choice(list('ABCDEHKMP'))}{year} {number}",
-        f"Nr. {number}",
-    )[form]
-
-
-def small_print(rng: np.random.Generator) -> str:
-    """Return one line of the figures and words that stand on meters and are not the reading."""
-    n = rng.integers
-    comma = str(rng.choice((",", ".")))
-    form = int(n(18))
-    table = (
-        f"Qn 1{comma}5 m³/h", f"Qn={n(1, 11)}{comma}5 м³/ч", f"Q3 = {n(1, 17)}{comma}{n(0, 10)} m³/h", f"PN {n(10, 17)}", f"T{n(30, 95)}", f"{n(30, 96)}°C", f"DN{rng.choice((15, 20, 25, 40, 50))}",
-        f"{n(1, 17)} MPa", f"{rng.choice((5, 10, 15, 20))}({rng.choice((20, 45, 60, 80, 100))})A", f"{rng.choice((220, 230, 240))}V  50Hz", f"{rng.choice((100, 375, 400, 450, 600, 800, 1200, 3200, 6400))} imp/kWh",
-        f"0{comma}{n(100, 999)}·10-6 m³/imp", f"{n(2001, 2026)}", f"{n(2001, 2026)} г.", f"M{n(5, 26):02d}", f"{n(1, 29):02d}.{n(1, 13):02d}.{n(2005, 2026)}", f"L={n(80, 190)} mm", serial_number(rng),
-    )  # fmt: skip
-    return str(rng.choice(_WORDS)) if rng.random() < 0.35 else table[form]
-
-
-def unit(rng: np.random.Generator, kind: str) -> str:
-    """Return a unit for beside the display."""
-    return (
-        str(rng.choice(("kWh", "kWh", "kW·h", "MWh", "m³", "кВт·ч")))
-        if kind == "digital"
-        else str(rng.choice(_LATIN_UNITS))
-    )
 
 
 def pseudo_glyphs(rng: np.random.Generator, count: int, size: int) -> np.ndarray:

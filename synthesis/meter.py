@@ -12,6 +12,7 @@ from synthesis.camera import Pose, Shot, edge_homography, look_at, random_shot, 
 from synthesis.display import DisplayArt, draw_display
 from synthesis.faces import Face, draw_face
 from synthesis.legibility import digit_scores
+from synthesis.objects import object_with_numbers
 from synthesis.paint import blend, jitter, polygon, shade
 
 #: How often a photo is of each kind; `make_photo` draws from it.
@@ -172,24 +173,15 @@ def _foreground(img: np.ndarray, rng: np.random.Generator, corners: np.ndarray) 
 
 def _spoil(img: np.ndarray, rng: np.random.Generator, corners: np.ndarray, shot: Shot, digit_height: float) -> Shot:
     """Make the display illegible in one of four ways; returns the settings to photograph with."""
-    way = int(rng.integers(4))
+    way = int(rng.choice(4, p=(0.3, 0.18, 0.22, 0.3)))
     if way == 0:
         if rng.random() < 0.6:
             return replace(shot, defocus=digit_height * float(rng.uniform(0.3, 0.55)), sharpen=0.0)
-        return replace(
-            shot,
-            motion=(digit_height * float(rng.uniform(0.9, 1.6)), float(rng.uniform(0, np.pi))),
-            defocus=digit_height * 0.12,
-        )
-    if way == 1:
-        return replace(
-            shot,
-            exposure=float(rng.uniform(0.01, 0.035)),
-            noise=float(rng.uniform(4, 8)),
-            gamma=1.0,
-            sharpen=0.0,
-            falloff=0.3,
-        )
+        motion = (digit_height * float(rng.uniform(0.9, 1.6)), float(rng.uniform(0, np.pi)))
+        return replace(shot, motion=motion, defocus=digit_height * 0.12)
+    if way == 1:  # so dark that the meter shows and its digits do not
+        exposure, noise = float(rng.uniform(0.04, 0.08)), float(rng.uniform(6, 10))
+        return replace(shot, exposure=exposure, noise=noise, gamma=1.0, sharpen=0.0, falloff=0.3, jpeg=40)
     if way == 2:
         soiling.burn_out(img, rng, corners)
         return replace(
@@ -266,7 +258,7 @@ def _photo_without_meter(rng: np.random.Generator, size: int) -> MeterPhoto:
     scene.stray_pipes(img, rng)
     for _ in range(int(rng.choice((0, 1, 1, 2)))):
         side = int(min(h, w) * rng.uniform(0.3, 1.0))
-        thing, mask = scene.object_with_numbers(rng, side)
+        thing, mask = object_with_numbers(rng, side)
         target = (float(w * rng.normal(0.5, 0.18)), float(h * rng.normal(0.5, 0.18)))
         yaw, pitch = rng.normal(0, 14, 2)
         pose = look_at((side / 2, side / 2), target, 1.0, _roll(rng), float(yaw), float(pitch), max(h, w) * 1.4)

@@ -22,19 +22,20 @@ _BANK_SIDE = 1024
 
 @lru_cache(maxsize=1)
 def noise_bank() -> np.ndarray:
-    """Return (1024, 1024) float32 white noise, mean 0, deviation 1, always the same.
+    """Return (2048, 2048) float32 white noise, mean 0, deviation 1, always the same, of period 1024 both ways.
 
     Photos take random windows of it: drawing a million fresh normal numbers per photo would cost more than all else.
     """
-    return np.random.default_rng(20231).standard_normal((_BANK_SIDE, _BANK_SIDE), dtype=np.float32)
+    bank = np.random.default_rng(20231).standard_normal((_BANK_SIDE, _BANK_SIDE), dtype=np.float32)
+    return np.tile(bank, (2, 2))
 
 
 def white_noise(rng: np.random.Generator, h: int, w: int) -> np.ndarray:
-    """Return an (h, w) float32 window of white noise, deviation 1."""
+    """Return an (h, w) float32 window of white noise, deviation 1; not to be written to."""
     bank = noise_bank()
-    y, x = (int(v) for v in rng.integers(0, _BANK_SIDE // 2, 2))
-    if h > _BANK_SIDE - y or w > _BANK_SIDE - x:
-        bank = np.tile(bank, (1 + (h + y) // _BANK_SIDE, 1 + (w + x) // _BANK_SIDE))
+    y, x = (int(v) for v in rng.integers(0, _BANK_SIDE, 2))
+    if max(h, w) > _BANK_SIDE:
+        bank = np.tile(bank, (1 + h // _BANK_SIDE, 1 + w // _BANK_SIDE))
     window = bank[y : y + h, x : x + w]
     return window[:, ::-1] if rng.random() < 0.5 else window
 
@@ -66,15 +67,21 @@ def blend(
         y: top pixel of the mask in the picture, may be negative.
         alpha: opacity of the whole, 0 to 1.
     """
-    x0, y0 = max(0, x), max(0, y)
-    x1, y1 = min(img.shape[1], x + mask.shape[1]), min(img.shape[0], y + mask.shape[0])
+    left, top, wide, high = cv2.boundingRect(mask)
+    x0, y0 = max(0, x + left), max(0, y + top)
+    x1, y1 = min(img.shape[1], x + left + wide), min(img.shape[0], y + top + high)
     if x0 >= x1 or y0 >= y1:
         return
     part = slice(y0 - y, y1 - y), slice(x0 - x, x1 - x)
-    weight = (mask[part].astype(np.float32) * (alpha / 255.0))[..., None]
+    weight = mask[part] if alpha >= 1 else cv2.convertScaleAbs(mask[part], alpha=alpha)
+    if isinstance(colour, np.ndarray):
+        over = cv2.multiply(colour[part], cv2.merge([weight] * 3), scale=1 / 255)
+    else:
+        over = cv2.merge([cv2.convertScaleAbs(weight, alpha=c / 255) for c in colour])
     roi = img[y0:y1, x0:x1]
-    source = colour[part] if isinstance(colour, np.ndarray) else np.asarray(colour, np.float32)
-    roi[:] = (roi + (source - roi.astype(np.float32)) * weight + 0.5).astype(np.uint8)
+    under = cv2.multiply(roi, cv2.merge([cv2.bitwise_not(weight)] * 3), scale=1 / 255)
+    cv2.add(over, under, dst=under)
+    roi[:] = under
 
 
 def _fixed(points: np.ndarray | list[Point]) -> np.ndarray:

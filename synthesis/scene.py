@@ -1,12 +1,12 @@
-"""What surrounds a meter: walls, pipes, valves, cables, lids, boxes; and things with numbers that are no meters."""
+"""What surrounds a meter: walls, pipes, valves, cables, lids, a second meter, the stamp of the phone."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from synthesis import markings
 from synthesis.camera import Pose
+from synthesis.inscriptions import digits, small_print
 from synthesis.paint import (
     Colour,
     blend,
@@ -17,7 +17,6 @@ from synthesis.paint import (
     polygon,
     put_text,
     rectangle,
-    rounded_box,
     shade,
     smooth_noise,
     white_noise,
@@ -125,7 +124,7 @@ def _stray_shape(img: np.ndarray, rng: np.random.Generator) -> None:
     turn = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
     box = np.array([[-sx, -sy], [sx, -sy], [sx, sy], [-sx, sy]]) @ turn.T + (cx, cy)
     colour = jitter(rng, _WALLS[int(rng.integers(len(_WALLS)))], 25)
-    polygon(img, box + (2, 3), shade(colour, 0.4))
+    polygon(img, box + np.array([2, 3]), shade(colour, 0.4))
     polygon(img, box, colour)
 
 
@@ -161,6 +160,9 @@ def pipe(
         * profile[:, None, None]
         * (1 + rng.uniform(0.02, 0.14) * smooth_noise(rng, n, strip_w, rng.uniform(3, 12)))[..., None]
     )
+    if rng.random() < 0.3:  # ribs, threads or the facets of a nut
+        waves = np.sin(np.linspace(0, np.pi * rng.uniform(4, 40), strip_w, dtype=np.float32) + rng.uniform(0, 6))
+        strip = strip * (1 + np.float32(rng.uniform(0.05, 0.3)) * waves)[None, :, None]
     strip = np.clip(strip, 0, 255).astype(np.uint8)
     source = np.array([[0, n], [strip_w, n], [0, 0]], np.float32)
     matrix = cv2.getAffineTransform(source, (corners[[0, 1, 3]] - (x0, y0)).astype(np.float32))
@@ -197,7 +199,7 @@ def plumbing(
 
 
 def _local_scale(pose: Pose, point: np.ndarray, depth: float) -> float:
-    pair = pose.project(np.array([point, point + (10, 0)]), depth)
+    pair = pose.project(np.array([point, point + np.array([10, 0])]), depth)
     return float(np.hypot(*(pair[1] - pair[0])) / 10)
 
 
@@ -227,8 +229,9 @@ def valve(img: np.ndarray, rng: np.random.Generator, centre: tuple[float, float]
     d, n = np.array([np.cos(a), np.sin(a)]), np.array([-np.sin(a), np.cos(a)])
     long = size * rng.uniform(1.2, 3.0)
     thick = size * rng.uniform(0.25, 0.4)
-    body = np.array([n * thick * 0.7, d * long + n * thick, d * long - n * thick, -n * thick * 0.7]) + (cx, cy)
-    polygon(img, body + (2, 3), shade(colour, 0.3))
+    body = np.array([n * thick * 0.7, d * long + n * thick, d * long - n * thick, -n * thick * 0.7])
+    body += np.array([cx, cy])
+    polygon(img, body + np.array([2, 3]), shade(colour, 0.3))
     polygon(img, body, colour)
     disc(img, centre, size * 0.22, (90, 88, 84))
 
@@ -243,10 +246,10 @@ def cable(img: np.ndarray, rng: np.random.Generator, through: tuple[float, float
     colour = jitter(
         rng, [(30, 30, 32), (225, 225, 222), (150, 150, 155), (120, 80, 50), (190, 160, 40)][int(rng.integers(5))], 15
     )
-    outline(img, path + (1.5, 2.5), shade(colour, 0.3), width, closed=False)
+    outline(img, path + np.array([1.5, 2.5]), shade(colour, 0.3), width, closed=False)
     outline(img, path, colour, width, closed=False)
     if width > 4:
-        outline(img, path - (0.2 * width, 0.2 * width), shade(colour, 1.4), width * 0.3, closed=False)
+        outline(img, path - 0.2 * width, shade(colour, 1.4), width * 0.3, closed=False)
 
 
 def lid(
@@ -271,7 +274,7 @@ def lid(
         at = pose.project((np.asarray(centre) + out * radius * (1 + np.cos(tip)))[None], radius * np.sin(tip))[0]
         put_text(
             img,
-            markings.digits(rng, int(rng.integers(3, 9))),
+            digits(rng, int(rng.integers(3, 9))),
             (at[0], at[1]),
             radius * 0.12 * _local_scale(pose, np.asarray(centre), 0),
             shade(colour, 1.8),
@@ -301,7 +304,7 @@ def neighbour(img: np.ndarray, rng: np.random.Generator, avoid: np.ndarray) -> N
         a, d = rng.uniform(0, 2 * np.pi), r * rng.uniform(0.5, 0.8)
         put_text(
             img,
-            markings.small_print(rng),
+            small_print(rng),
             (cx + d * np.cos(a), cy + d * np.sin(a)),
             r * 0.09,
             (40, 40, 42),
@@ -335,169 +338,3 @@ def date_stamp(img: np.ndarray, rng: np.random.Generator, avoid: np.ndarray | No
         rectangle(img, (at[0] - half * 1.05, at[1] - height, at[0] + half * 1.05, at[1] + height), (245, 245, 245))
         colour = (190, 40, 40)
     put_text(img, text, at, height, colour, font)
-
-
-def object_with_numbers(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a thing that carries numbers and is no meter: uint8 (h, w, 3) RGB and its uint8 (h, w) mask."""
-    form = int(rng.integers(6))
-    return (_house_number, _price_tag, _package, _clock, _gauge, _closed_meter)[form](rng, size)
-
-
-def _blank(size: int, colour: Colour) -> tuple[np.ndarray, np.ndarray]:
-    img = np.zeros((size, size, 3), np.uint8)
-    img[:] = colour
-    return img, np.zeros((size, size), np.uint8)
-
-
-def _house_number(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
-    plate = jitter(
-        rng, [(30, 60, 140), (240, 240, 238), (30, 30, 32), (180, 30, 30), (60, 90, 60)][int(rng.integers(5))], 12
-    )
-    img, mask = _blank(size, plate)
-    half = size * rng.uniform(0.22, 0.46)
-    box = (4, size / 2 - half, size - 4, size / 2 + half)
-    polygon(mask, rounded_box(box, size * rng.uniform(0, 0.1)), (255, 255, 255))
-    ink = (245, 245, 240) if sum(plate) < 400 else (30, 30, 60)
-    outline(img, rounded_box((box[0] + 8, box[1] + 8, box[2] - 8, box[3] - 8), size * 0.04), ink, size * 0.012)
-    put_text(
-        img,
-        markings.digits(rng, int(rng.integers(1, 4))) + str(rng.choice(("", "", "A", "B"))),
-        (size / 2, size / 2),
-        half * 0.95,
-        ink,
-        int(rng.integers(60)),
-    )
-    return img, mask
-
-
-def _price_tag(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
-    paper = jitter(rng, [(250, 250, 248), (250, 225, 60), (250, 250, 248), (240, 90, 60)][int(rng.integers(4))], 6)
-    img, mask = _blank(size, paper)
-    half = size * rng.uniform(0.22, 0.35)
-    rectangle(mask, (3, size / 2 - half, size - 3, size / 2 + half), (255, 255, 255))
-    font = int(rng.integers(60))
-    put_text(
-        img,
-        markings.brand_name(rng) + " " + markings.digits(rng, 3),
-        (size * 0.45, size / 2 - half * 0.7),
-        half * 0.18,
-        (20, 20, 20),
-        font,
-    )
-    put_text(img, f"{rng.integers(1, 2000)}", (size * 0.5, size / 2 + half * 0.05), half * 0.7, (15, 15, 15), font + 3)
-    put_text(img, f"{rng.integers(0, 100):02d}", (size * 0.86, size / 2 - half * 0.15), half * 0.3, (15, 15, 15), font)
-    markings.barcode(img, rng, (size * 0.08, size / 2 + half * 0.62, size * 0.5, size / 2 + half * 0.9), (20, 20, 20))
-    return img, mask
-
-
-def _package(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
-    card = jitter(
-        rng, [(190, 150, 100), (235, 235, 232), (60, 100, 160), (200, 60, 50), (90, 150, 80)][int(rng.integers(5))], 15
-    )
-    img, mask = _blank(size, card)
-    polygon(
-        mask,
-        rounded_box((3, size * rng.uniform(0.02, 0.25), size - 3, size * rng.uniform(0.75, 0.98)), 4),
-        (255, 255, 255),
-    )
-    ink = (30, 30, 30) if sum(card) > 350 else (240, 240, 240)
-    for i in range(int(rng.integers(4, 10))):
-        text = markings.small_print(rng) if i else markings.brand_name(rng)
-        put_text(
-            img,
-            text,
-            (size * rng.uniform(0.25, 0.75), size * rng.uniform(0.25, 0.75)),
-            size * (0.12 if i == 0 else rng.uniform(0.02, 0.05)),
-            ink,
-            int(rng.integers(60)),
-        )
-    markings.barcode(img, rng, (size * 0.55, size * 0.6, size * 0.9, size * 0.72), ink)
-    return img, mask
-
-
-def _clock(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
-    img, mask = _blank(size, jitter(rng, (60, 60, 64), 40))
-    c = size / 2
-    disc(mask, (c, c), c - 3, (255, 255, 255))
-    disc(img, (c, c), c * rng.uniform(0.85, 0.95), jitter(rng, (240, 240, 236), 8))
-    font = int(rng.integers(60))
-    for hour in range(1, 13):
-        a = np.radians(hour * 30 - 90)
-        put_text(img, str(hour), (c + c * 0.7 * np.cos(a), c + c * 0.7 * np.sin(a)), c * 0.13, (25, 25, 28), font)
-    for length, pen in ((0.45, 0.05), (0.65, 0.03)):
-        a = rng.uniform(0, 2 * np.pi)
-        outline(
-            img, [(c, c), (c + c * length * np.cos(a), c + c * length * np.sin(a))], (20, 20, 22), c * pen, closed=False
-        )
-    return img, mask
-
-
-def _gauge(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A pressure gauge or thermometer: the thing most like a meter that has no display."""
-    img, mask = _blank(
-        size, jitter(rng, [(40, 40, 44), (180, 150, 80), (170, 172, 175), (180, 40, 40)][int(rng.integers(4))], 15)
-    )
-    c = size / 2
-    disc(mask, (c, c), c - 3, (255, 255, 255))
-    disc(img, (c, c), c * 0.88, jitter(rng, (238, 238, 235), 8))
-    font, top = int(rng.integers(60)), int(rng.choice((4, 6, 10, 16, 120)))
-    for i in range(31):
-        a = np.radians(135 + i * 9)
-        inner = 0.62 if i % 5 == 0 else 0.7
-        outline(
-            img,
-            [
-                (c + c * inner * np.cos(a), c + c * inner * np.sin(a)),
-                (c + c * 0.78 * np.cos(a), c + c * 0.78 * np.sin(a)),
-            ],
-            (25, 25, 28),
-            c * 0.015,
-            closed=False,
-        )
-        if i % 5 == 0:
-            value = f"{top * i / 30:g}" if top > 16 else f"{top * i / 30:.1f}"
-            put_text(img, value, (c + c * 0.48 * np.cos(a), c + c * 0.48 * np.sin(a)), c * 0.09, (25, 25, 28), font)
-    put_text(img, str(rng.choice(("bar", "MPa", "°C", "kgf/cm²"))), (c, c * 1.45), c * 0.11, (25, 25, 28), font)
-    a = np.radians(135 + rng.uniform(0, 270))
-    outline(
-        img,
-        [(c, c), (c + c * 0.66 * np.cos(a), c + c * 0.66 * np.sin(a))],
-        (30, 30, 32) if rng.random() < 0.6 else (200, 40, 40),
-        c * 0.03,
-        closed=False,
-    )
-    disc(img, (c, c), c * 0.08, (60, 60, 62))
-    return img, mask
-
-
-def _closed_meter(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A meter with its lid shut."""
-    colour = jitter(
-        rng,
-        [(40, 80, 165), (45, 48, 52), (120, 124, 128), (176, 144, 84), (185, 40, 38), (60, 110, 80)][
-            int(rng.integers(6))
-        ],
-        12,
-    )
-    img, mask = _blank(size, colour)
-    c = size / 2
-    disc(mask, (c, c), c - 3, (255, 255, 255))
-    for share in (0.85, 0.8, rng.uniform(0.3, 0.7)):
-        disc(img, (c, c), c * share, shade(colour, rng.uniform(0.75, 1.25)), 0 if share > 0.82 else 2)
-    put_text(
-        img,
-        markings.brand_name(rng),
-        (c, c * rng.uniform(0.7, 1.1)),
-        c * 0.16,
-        shade(colour, rng.choice((0.6, 1.6))),
-        int(rng.integers(60)),
-    )
-    put_text(
-        img,
-        markings.serial_number(rng),
-        (c, c * 1.35),
-        c * 0.09,
-        shade(colour, rng.choice((0.6, 1.6))),
-        int(rng.integers(60)),
-    )
-    return img, mask

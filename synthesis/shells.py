@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from synthesis import markings
+from synthesis.inscriptions import digits, serial_number, small_print
 from synthesis.markings import BLUE, RED
 from synthesis.paint import (
     Colour,
@@ -144,10 +144,10 @@ def _rim_text(
 ) -> None:
     """Emboss a number or a year around the ring, letter by letter."""
     choices = (
-        markings.serial_number(rng),
+        serial_number(rng),
         str(rng.integers(1998, 2026)),
-        markings.digits(rng, 8),
-        markings.small_print(rng),
+        digits(rng, 8),
+        small_print(rng),
     )
     text = str(rng.choice(choices))
     height = min(height, radius * 0.14)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from synthesis import markings
 from synthesis.camera import add_light, glare_spot, window_reflection
-from synthesis.paint import Colour, blend, disc, jitter, outline, polygon, smooth_noise, white_noise
+from synthesis.inscriptions import brand_name
+from synthesis.paint import Colour, blend, disc, jitter, outline, polygon, put_text, smooth_noise, white_noise
 
 _DUST: tuple[Colour, ...] = ((150, 135, 110), (190, 185, 175), (90, 75, 55), (120, 110, 95), (60, 50, 42))
 
@@ -143,19 +143,17 @@ def cover(img: np.ndarray, rng: np.random.Generator, quad: np.ndarray) -> None:
         colour = jitter(
             rng, [(25, 25, 28), (40, 60, 150), (200, 200, 195), (180, 40, 40), (120, 110, 95)][int(rng.integers(5))], 15
         )
-        polygon(img, patch + (2, 3), (25, 25, 25))
+        polygon(img, patch + np.array([2, 3]), (25, 25, 25))
         polygon(img, patch, colour)
 
 
 def _paper_over(img: np.ndarray, rng: np.random.Generator, patch: np.ndarray, along: np.ndarray, height: float) -> None:
-    polygon(img, patch + (1.5, 2.5), (40, 38, 36))
+    polygon(img, patch + np.array([1.5, 2.5]), (40, 38, 36))
     polygon(img, patch, jitter(rng, [(240, 240, 236), (235, 220, 90), (200, 210, 220)][int(rng.integers(3))], 10))
     angle = float(np.degrees(np.arctan2(along[1], along[0])) + rng.normal(0, 3))
     centre = patch.mean(0)
-    text = str(rng.choice(("VOID", "SEAL", "ПЛОМБА", "QC PASS", "DO NOT REMOVE", markings.brand_name(rng))))
-    markings.put_text(
-        img, text, (float(centre[0]), float(centre[1])), height * 0.3, (40, 40, 90), int(rng.integers(60)), angle
-    )
+    text = str(rng.choice(("VOID", "SEAL", "ПЛОМБА", "QC PASS", "DO NOT REMOVE", brand_name(rng))))
+    put_text(img, text, (float(centre[0]), float(centre[1])), height * 0.3, (40, 40, 90), int(rng.integers(60)), angle)
 
 
 def _finger_over(img: np.ndarray, rng: np.random.Generator, quad: np.ndarray, width: float, height: float) -> None:
