@@ -204,7 +204,7 @@ def evaluate_stage2(network: keras.Model, config: Stage2Config, samples: Sequenc
     rows, points, hits, total = [], [], 0, 0
     for sample, (_, boxes), logits, deltas in zip(samples, views, raw["classes"], raw["boxes"], strict=True):
         wanted, wanted_places = _row(boxes, sample.labels)
-        got, got_places = _row(*detections(_sigmoid(logits), decode_boxes(deltas, anchors)))
+        got, got_places = _row(*detections(logits, decode_boxes(deltas, anchors)))
         rows.append(wanted == got)
         points.append(wanted == got and wanted_places == got_places)
         total += len(wanted)
@@ -217,24 +217,34 @@ def evaluate_stage2(network: keras.Model, config: Stage2Config, samples: Sequenc
     }
 
 
-def detections(probabilities: Float32, boxes: Float32, threshold: float = 0.3) -> tuple[Float32, np.ndarray]:
-    """Digits and the decimal area of one display: (n, 4) xyxy and (n,) class ids, one digit at each place."""
-    digit = probabilities[:, :10]
-    score = digit.max(1)
+def digit_detections(logits: Float32, boxes: Float32, threshold: float = 0.3) -> tuple[Float32, Float32]:
+    """The digits of one display, one at each place: boxes (n, 4) xyxy and their ten digits' scores (n, 10).
+
+    Args:
+        logits: (A, 15) of all anchors.
+        boxes: (A, 4) float32 xyxy.
+        threshold: a lower score is no digit.
+    """
+    probabilities = _sigmoid(logits[:, :10])
+    score = probabilities.max(1)
     order = np.argsort(-score)
-    order = order[score[order] >= threshold][:100]
     kept: list[int] = []
-    for i in order:
-        b = boxes[i]
-        centred = np.array([(b[0] + b[2]) / 2, (b[1] + b[3]) / 2, b[2] - b[0], b[3] - b[1]], np.float32)
-        if not kept or box_iou(boxes[kept], centred[None]).max() < 0.35:
+    for i in order[score[order] >= threshold][:100]:
+        x1, y1, x2, y2 = boxes[i]
+        centred = np.array([[(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1]], np.float32)
+        if not kept or box_iou(boxes[kept], centred).max() < 0.35:
             kept.append(int(i))
-    labels = [int(digit[i].argmax()) for i in kept]
-    area = int(probabilities[:, FLOATP_ID].argmax())
-    if probabilities[area, FLOATP_ID] >= threshold:
-        kept.append(area)
-        labels.append(FLOATP_ID)
-    return boxes[kept].reshape(-1, 4), np.array(labels, np.int64)
+    return boxes[kept].reshape(-1, 4), probabilities[kept].reshape(-1, 10)
+
+
+def detections(logits: Float32, boxes: Float32, threshold: float = 0.3) -> tuple[Float32, np.ndarray]:
+    """Digits and the decimal area of one display: (n, 4) xyxy and (n,) class ids."""
+    digits, probabilities = digit_detections(logits, boxes, threshold)
+    labels = probabilities.argmax(1)
+    area = int(logits[:, FLOATP_ID].argmax())
+    if _sigmoid(logits[area, FLOATP_ID]) >= threshold:
+        digits, labels = np.concatenate([digits, boxes[area : area + 1]]), np.append(labels, FLOATP_ID)
+    return digits, labels.astype(np.int64)
 
 
 def _row(boxes: Float32, labels: np.ndarray) -> tuple[list[int], int]:
