@@ -28,13 +28,9 @@ def brand_name(rng: np.random.Generator) -> str:
     parts = _CYRILLIC if rng.random() < 0.2 else _SYLLABLES
     name = "".join(rng.choice(parts, int(rng.integers(2, 4))))[:9]
     form = rng.integers(4)
-    return (
-        name
-        if form < 2
-        else name.capitalize()
-        if form == 2
-        else f"{name[:6]} {rng.choice(('15', 'X', 'PLUS', 'M', 'E-1', 'ST'))}"
-    )
+    if form == 2:
+        return name.capitalize()
+    return name if form < 2 else f"{name[:6]} {rng.choice(('15', 'X', 'PLUS', 'M', 'E-1', 'ST'))}"
 
 
 def digits(rng: np.random.Generator, count: int) -> str:
