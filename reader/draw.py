@@ -41,12 +41,13 @@ def headline(result: Result) -> str:
     return f"no reading: {str(result.reason).replace('_', ' ')}{detail}"
 
 
-def annotate(photo: UInt8, result: Result) -> UInt8:
+def annotate(photo: UInt8, result: Result, banner: bool = True) -> UInt8:
     """The photo with the display's outline, the boxes of the digits and the reading.
 
     Args:
         photo: (H, W, 3) uint8 RGB, not changed.
         result: of this photo, corners and boxes in its pixels.
+        banner: whether the reading is written along the photo's upper edge.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -61,7 +62,8 @@ def annotate(photo: UInt8, result: Result) -> UInt8:
         cv2.circle(drawn, first, max(2, round(5 * unit)), BLUE, -1, cv2.LINE_AA)
     for digit in result.digits:
         _outline(drawn, digit.box, confidence_colour(digit.confidence), max(1, round(unit)))
-    _banner(drawn, headline(result), unit, GREEN if result.success else RED)
+    if banner:
+        _banner(drawn, headline(result), unit, GREEN if result.success else RED)
     return drawn
 
 
@@ -86,7 +88,7 @@ def draw_display(photo: UInt8, result: Result, height: int = 120) -> UInt8:
     size = (height, int(np.clip(round(height * ratio), height // 2, 12 * height)))
     display, _ = rectify(photo, result.corners, MARGIN, size)
     homography = display_homography(result.corners, size, MARGIN)
-    band = max(14, round(height * 0.3))
+    band = int(np.clip(round(height * 0.3), 14, 32))
     picture = np.full((height + 2 * band, size[1], 3), INK, np.uint8)
     picture[band : band + height] = display
     for digit in result.digits:
@@ -101,7 +103,7 @@ def draw_display(photo: UInt8, result: Result, height: int = 120) -> UInt8:
 
 
 def panel(photo: UInt8, result: Result, width: int = 640) -> UInt8:
-    """The annotated photo with the rectified display below it.
+    """The reading, the annotated photo and the rectified display, one below another.
 
     Args:
         photo: (H, W, 3) uint8 RGB.
@@ -115,9 +117,13 @@ def panel(photo: UInt8, result: Result, width: int = 640) -> UInt8:
     scale = min(width / photo.shape[1], 1.25 * width / photo.shape[0])
     small = resize(photo, (max(1, round(photo.shape[0] * scale)), max(1, round(photo.shape[1] * scale))))
     factors = np.array([small.shape[1] / photo.shape[1], small.shape[0] / photo.shape[0]])
-    rows = [_centred(annotate(small, _scaled(result, factors)), width)]
+    title = np.full((max(1, width // 14), width, 3), INK, np.uint8)
+    _banner(title, headline(result), width / 640, GREEN if result.success else RED)
+    rows = [title, _centred(annotate(small, _scaled(result, factors), banner=False), width)]
     if result.corners is not None:
-        display = draw_display(photo, result, height=width // 6)
+        height, own_width = display_size(result.corners)
+        ratio = (own_width + 2 * MARGIN * height) / (height * (1 + 2 * MARGIN))
+        display = draw_display(photo, result, height=max(8, min(round(0.95 * width / ratio), width // 3)))
         if display.shape[1] > width:
             display = resize(display, (max(1, round(display.shape[0] * width / display.shape[1])), width))
         rows.append(_centred(display, width))
