@@ -1,0 +1,1 @@
+"""What measures accuracy and speed, and prints the tables of the README."""
