@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from reader.confidence import Calibration
-from reader.decode import Rules
 from reader.geometry import MARGIN
 from reader.image import write_atomic
+from reader.places import Rules
 from reader.symbols import STAGE1_CLASSES, STAGE2_CLASSES
 
 FORMAT_VERSION = 1

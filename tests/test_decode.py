@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from reader.confidence import Calibration
-from reader.decode import Rules, boxes_from_outputs, decode
+from reader.decode import boxes_from_outputs, decode
+from reader.places import Rules
 from reader.symbols import STAGE2_CLASSES
 from reader.types import Boxes
 
@@ -57,7 +58,9 @@ CASES = [
     ([*SEVEN, area(250, 300)], "001234.5", "one decimal"),
     ([*SEVEN, area(185, 300)], "0012.345", "a digit whose middle is just inside belongs to it"),
     ([*SEVEN, area(195, 300)], "00123.45", "a digit whose middle is just outside does not"),
-    ([*SEVEN, area(170, 300, 0.5), area(210, 300, 0.9)], "0012.345", "of two areas the larger counts"),
+    ([*SEVEN, area(170, 300, 0.5), area(250, 300, 0.9)], "0012.345", "of two areas the larger counts"),
+    ([*SEVEN, area(210, 300, 0.9), area(170, 300, 0.5)], "00123.45", "the same area twice: the better one weighs more"),
+    ([*SEVEN, *[area(left, 300, 0.6) for left in (202, 206, 210, 214, 180)]], "00123.45", "one that reaches too far"),
     ([*SEVEN, area(290, 315)], "0012345", "an area without a digit sets no point"),
     ([*SEVEN, area(170, 300, 0.25)], "0012345", "an area that is hardly seen is not believed"),
     ([*row("345", 190), area(170, 300)], "x.345", "all digits in the area: those before it were not seen"),

@@ -11,9 +11,9 @@ from fake_networks import FakeStage1, FakeStage2, bundle, photo_of, save_fixed_b
 from reader import MeterReader
 from reader.bundle import Bundle, BundleError, load_bundle, save_bundle
 from reader.confidence import Calibration
-from reader.decode import Rules
 from reader.displays import displays_from_outputs
 from reader.image import ImageError, encode_png
+from reader.places import Rules
 from reader.runtime import OnnxNetwork, choose_runtime
 from reader.types import REASONS, Result
 
