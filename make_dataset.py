@@ -63,35 +63,46 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _labelstudio(args: argparse.Namespace) -> None:
+    options = JsonlOptions(
+        kinds=tuple(args.kinds),
+        margin=args.margin,
+        size_limit=args.size_limit,
+        default_class=args.default_class,
+        unlabelled=args.unlabelled,
+        skip_faulty=args.skip_faulty,
+        validation=args.validation,
+        seed=args.seed,
+    )
+    assemble.make_exports(args.manifest, args.out, options, args.overwrite)
+
+
+def _stage(args: argparse.Namespace) -> None:
+    given = read_split_file(args.split_file) if args.split_file else {}
+    options = assemble.SetOptions(
+        stage=args.stage,
+        size=args.size,
+        rule=SplitRule(tuple(args.split), args.seed, given),
+        skip_faulty=args.skip_faulty,
+        overwrite=args.overwrite,
+        preview=args.preview,
+    )
+    assemble.make_set(args.labels, args.images, args.out, options)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     args = parse(arguments)
     try:
         if args.command == "labelstudio":
-            options = JsonlOptions(
-                kinds=tuple(args.kinds),
-                margin=args.margin,
-                size_limit=args.size_limit,
-                default_class=args.default_class,
-                unlabelled=args.unlabelled,
-                skip_faulty=args.skip_faulty,
-                validation=args.validation,
-                seed=args.seed,
-            )
-            assemble.make_exports(args.manifest, args.out, options, args.overwrite)
-            return 0
-        given = read_split_file(args.split_file) if args.split_file else {}
-        options = assemble.SetOptions(
-            stage=args.stage,
-            size=args.size,
-            rule=SplitRule(tuple(args.split), args.seed, given),
-            skip_faulty=args.skip_faulty,
-            overwrite=args.overwrite,
-            preview=args.preview,
-        )
-        assemble.make_set(args.labels, args.images, args.out, options)
+            _labelstudio(args)
+        else:
+            _stage(args)
     except DatasetError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:  # a full disk, a folder without permission
+        print(f"error: {error.strerror or error}: {error.filename or args.out}; nothing was written", file=sys.stderr)
         return 1
     return 0
 

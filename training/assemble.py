@@ -232,6 +232,7 @@ def _replacing(target: Path, overwrite: bool) -> Iterator[Path]:
     """A temporary folder beside the target that becomes the target at the end, or is removed after an error."""
     if target.exists() and not overwrite:
         raise DatasetError(f"{target} exists; --overwrite replaces it")
+    made = [folder for folder in target.parents if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
@@ -249,5 +250,6 @@ def _replacing(target: Path, overwrite: bool) -> Iterator[Path]:
             temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            target.parent.rmdir()  # only where it is empty, that is, where nothing was written
+        with contextlib.suppress(OSError):  # folders that are not empty stay
+            for folder in made:
+                folder.rmdir()

@@ -27,8 +27,6 @@ from training.tfds_writer import set_name
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
-__all__ = ["DatasetError", "Stage1Sample", "Stage2Sample", "check", "find_builder", "load_stage1", "load_stage2"]
-
 #: Coordinates a little outside 0 to 1 come from rounding and are clipped; more is a fault.
 _TOLERANCE = 0.01
 #: JPEG noise in a black bar beside a bright photo stays below this.
@@ -172,6 +170,14 @@ def check(builder: tfds.core.DatasetBuilder, stage: int) -> None:
         raise DatasetError(f"{where}: the set is empty")
 
 
+def shrunk(image: UInt8, side: int) -> UInt8:
+    """The picture (H, W, 3), its longer side at most `side` pixels; a smaller one as it is."""
+    scale = side / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    return resize(image, (max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale))))
+
+
 def _stored_sets(path: Path) -> list[tuple[Path, str]]:
     """Folders with a dataset_info.json, at most name/config/version below `path`, and the names of their sets."""
     found = []
@@ -226,7 +232,7 @@ def _read(builder: tfds.core.DatasetBuilder, split: str, stage: int, max_side: i
                 bbox = np.clip(bbox.astype(np.float64), 0, 1)
                 if stage == 1:
                     image, bbox = _without_bars(image, bbox)
-                yield _at_most(image, max_side), bbox, labels.astype(np.int64), name
+                yield shrunk(image, max_side), bbox, labels.astype(np.int64), name
 
 
 def _check_objects(bbox: npt.NDArray[Any], labels: npt.NDArray[Any], classes: int, where: str) -> None:
@@ -263,14 +269,6 @@ def _without_bars(image: UInt8, bbox: npt.NDArray[np.float64]) -> tuple[UInt8, n
     (top, bottom), (left, right) = bounds
     moved = (bbox.reshape(-1, 2) * (height, width) - (top, left)) / (bottom - top, right - left)
     return np.ascontiguousarray(image[top:bottom, left:right]), moved.reshape(-1, 12)
-
-
-def _at_most(image: UInt8, side: int) -> UInt8:
-    """The picture, shrunk so that its longer side is at most `side`."""
-    scale = side / max(image.shape[:2])
-    if scale >= 1:
-        return image
-    return resize(image, (max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale))))
 
 
 def _first_line(error: BaseException) -> str:

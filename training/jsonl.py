@@ -20,9 +20,10 @@ from typing import Any
 from tqdm import tqdm
 
 from reader.geometry import MARGIN
-from reader.image import ImageError, encode_jpeg, encode_png, resize
+from reader.image import ImageError, encode_jpeg, encode_png
 from reader.symbols import STAGE2_CLASSES
 from reader.types import UInt8
+from training.datasets import shrunk
 from training.jsonl_records import RecordError, class_of, decimal_area, display, load_stored, stage1_task
 from training.labelstudio import SPLITS, DatasetError, Fault, photo_name
 from training.labelstudio_tasks import label_config, local_file, rectangle_task
@@ -210,7 +211,7 @@ class _Conversion:
         if source is not None and (limit is None or max(image.shape[:2]) <= limit):
             shutil.copyfile(source, path)
         else:
-            image = _at_most(image, limit)
+            image = image if limit is None else shrunk(image, limit)
             path.write_bytes(encode_png(image) if path.suffix.lower() == ".png" else encode_jpeg(image, _JPEG_QUALITY))
         tasks = (self.result.tasks if task else self.result.unlabelled)[stage]
         address = local_file(f"stage{stage}/images/{path.name}")
@@ -224,13 +225,6 @@ def _fresh(path: Path) -> Path:
         number += 1
         fresh = path.with_stem(f"{path.stem}-{number}")
     return fresh
-
-
-def _at_most(image: UInt8, side: int | None) -> UInt8:
-    scale = (side or max(image.shape)) / max(image.shape[:2])
-    if scale >= 1:
-        return image
-    return resize(image, (max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale))))
 
 
 def _write_json(path: Path, tasks: list[Record]) -> None:

@@ -173,7 +173,8 @@ def _only_annotation(task: Json, found: list[str]) -> Json | None:
     elif not isinstance(annotations[0].get("result"), list):
         found.append("annotation without a result list")
     else:
-        return annotations[0]
+        only: Json = annotations[0]
+        return only
     return None
 
 
