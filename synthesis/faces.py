@@ -144,8 +144,23 @@ def round_face(rng: np.random.Generator, art: np.ndarray, kind: str, display_wid
     quad = _insert_display(img, rng, art, window, kind)
     # the cap stands above the dial: a dark line inside the ring, and the dial a little uneven
     disc(img, (c, c), r, shade(plate, rng.uniform(0.35, 0.9)), max(1.0, r * rng.uniform(0.01, 0.05)))
-    multiply(img, 1.0 + np.float32(0.02) * smooth_noise(rng, *shell.mask.shape, max(3.0, r * 0.2)))
+    _finish(img, rng, inside, r)
     return _face(rng, shell, quad, inside, rng.uniform(0.2, 0.9), piped=True)
+
+
+def _finish(img: np.ndarray, rng: np.random.Generator, inside: np.ndarray, r: float) -> None:
+    """Let the rim throw its shadow on the deeper plate, and make the whole a little uneven."""
+    h, w = inside.shape
+    factor = 1.0 + np.float32(0.02) * smooth_noise(rng, h, w, max(3.0, r * 0.2))
+    if rng.random() < 0.7:
+        shift = rng.normal(0, 0.05 * r, 2)
+        lit = cv2.warpAffine(
+            inside, np.array([[0.25, 0, shift[0] / 4], [0, 0.25, shift[1] / 4]]), (w // 4 + 1, h // 4 + 1)
+        )
+        lit = cv2.GaussianBlur(lit, (0, 0), max(0.5, r * rng.uniform(0.003, 0.03)))
+        dark = cv2.min(cv2.bitwise_not(cv2.resize(lit, (w, h), interpolation=cv2.INTER_LINEAR)), inside)
+        factor -= dark.astype(np.float32) * np.float32(rng.uniform(0.15, 0.7) / 255)
+    multiply(img, factor)
 
 
 def dome_face(rng: np.random.Generator, art: np.ndarray, kind: str, display_width: float) -> Face:
@@ -176,7 +191,7 @@ def dome_face(rng: np.random.Generator, art: np.ndarray, kind: str, display_widt
     if rng.random() < 0.3:
         markings.pen_mark(img, rng, (c, c - h * 0.4), h * rng.uniform(0.08, 0.2))
     quad = _insert_display(img, rng, art, window, kind)
-    multiply(img, 1.0 + np.float32(0.02) * smooth_noise(rng, *shell.mask.shape, max(3.0, r * 0.2)))
+    _finish(img, rng, inside, r)
     return _face(rng, shell, quad, inside, rng.uniform(0.1, 0.5), piped=False)
 
 
@@ -216,7 +231,7 @@ def box_face(rng: np.random.Generator, art: np.ndarray, kind: str, display_width
         if at:
             markings.pen_mark(img, rng, at, half * 0.3)
     quad = _insert_display(img, rng, art, window, kind)
-    multiply(img, 1.0 + np.float32(0.02) * smooth_noise(rng, n_h, n_w, max(3.0, w * 0.1)))
+    _finish(img, rng, inside, half)
     glass = inside if rng.random() < 0.6 else np.zeros_like(inside)
     return _face(rng, shell, quad, glass, rng.uniform(0.1, 0.5), piped=bool(kind == "analog" and rng.random() < 0.25))
 

@@ -59,7 +59,7 @@ def print_on(img: np.ndarray, rng: np.random.Generator, layout: Layout, r: float
         busy: how full the face gets, about 0.3 to 1.6.
     """
     font = int(rng.integers(60))
-    height = r * rng.uniform(0.06, 0.11)
+    height = r * rng.uniform(0.048, 0.095)
     _emblems(img, rng, layout, r, ink, font)
     for _ in range(int(rng.integers(0, 3))):
         w, h = r * rng.uniform(0.35, 0.7), r * rng.uniform(0.08, 0.2)
@@ -68,9 +68,9 @@ def print_on(img: np.ndarray, rng: np.random.Generator, layout: Layout, r: float
             markings.barcode(img, rng, (at[0] - w / 2, at[1] - h, at[0] + w / 2, at[1]), ink)
             number = digits(rng, int(rng.integers(6, 11)))
             put_text(img, number, (at[0], at[1] + h * 0.5), min(height, h * 0.5), ink, font)
-    if rng.random() < 0.5:
+    if rng.random() < 0.65:
         _paragraph(img, rng, layout, height, ink, font)
-    for _ in range(int(busy * rng.uniform(3, 9))):
+    for _ in range(int(busy * rng.uniform(4, 11))):
         text = small_print(rng)
         size = height * rng.uniform(0.7, 1.15)
         stretch = float(rng.uniform(0.7, 1.1))

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from synthesis import scene, soiling
+from synthesis.backdrop import background
 from synthesis.camera import Pose, Shot, edge_homography, look_at, random_shot, take
 from synthesis.display import DisplayArt, draw_display
 from synthesis.faces import Face, draw_face
@@ -110,7 +111,8 @@ def _aim(rng: np.random.Generator, face: Face, display_px: float, shape: tuple[i
 
 def _display_width(rng: np.random.Generator, art: DisplayArt, shape: tuple[int, int]) -> float:
     """Draw how wide the display shows on the photo: mostly 20 to 45 % of the width, from 12 to 80 %."""
-    share = float(np.exp(rng.normal(np.log(0.3), 0.4)))
+    # self-lit displays are photographed from nearer: their digits are small beside a drum's
+    share = float(np.exp(rng.normal(np.log(0.3 if art.kind == "analog" else 0.36), 0.4)))
     share = float(np.clip(share, 0.12, 0.8))
     width = share * shape[1]
     # digits under 11 pixels high cannot be told apart: such a display is not labelled legible
@@ -120,13 +122,15 @@ def _display_width(rng: np.random.Generator, art: DisplayArt, shape: tuple[int, 
 def _compose(rng: np.random.Generator, face: Face, pose: Pose, shape: tuple[int, int]) -> np.ndarray:
     """Paint the scene under even light: wall, pipes, the meter's side, its face, what hangs before it."""
     h, w = shape
-    img = scene.background(rng, h, w)
+    img = background(rng, h, w)
     scene.stray_pipes(img, rng)
     corners = pose.project(face.quad)
     if rng.random() < 0.12:
         scene.neighbour(img, rng, corners)
     if face.piped:
         scene.plumbing(img, rng, pose, face.centre, face.radius, face.depth * 0.7)
+    elif rng.random() < 0.7:
+        scene.board(img, rng, pose, face.body, face.depth)
     front = pose.project(face.body)
     back = pose.project(face.body, face.depth)
     _cast_shadow(img, rng, back)
@@ -254,7 +258,7 @@ def _try_photo(
 def _photo_without_meter(rng: np.random.Generator, size: int) -> MeterPhoto:
     """Photograph walls, pipes, valves and things with numbers."""
     h, w = _photo_shape(rng, size)
-    img = scene.background(rng, h, w)
+    img = background(rng, h, w)
     scene.stray_pipes(img, rng)
     for _ in range(int(rng.choice((0, 1, 1, 2)))):
         side = int(min(h, w) * rng.uniform(0.3, 1.0))

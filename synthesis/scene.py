@@ -1,176 +1,23 @@
-"""What surrounds a meter: walls, pipes, valves, cables, lids, a second meter, the stamp of the phone."""
+"""What surrounds a meter: its pipes, valves, cables, lid, board and breakers, a second meter, the phone's stamp."""
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
+from synthesis.backdrop import PIPE_COLOURS, pipe
 from synthesis.camera import Pose
 from synthesis.inscriptions import digits, small_print
 from synthesis.paint import (
     Colour,
-    blend,
     disc,
     jitter,
-    multiply,
     outline,
     polygon,
     put_text,
     rectangle,
+    rounded_box,
     shade,
-    smooth_noise,
-    white_noise,
 )
-
-_WALLS: tuple[Colour, ...] = (
-    (170, 165, 155), (120, 116, 110), (205, 198, 185), (90, 120, 105), (110, 140, 150), (150, 130, 105), (80, 78, 76),
-    (190, 175, 140), (40, 38, 36), (225, 222, 216), (60, 110, 85), (140, 100, 80), (28, 28, 32), (95, 85, 72),
-)  # fmt: skip
-PIPE_COLOURS: tuple[Colour, ...] = (
-    (225, 224, 220), (200, 200, 196), (150, 112, 62), (176, 140, 80), (120, 70, 45), (95, 96, 98), (60, 58, 56),
-    (160, 162, 165), (45, 44, 46), (105, 130, 115), (130, 95, 60),
-)  # fmt: skip
-
-
-def background(rng: np.random.Generator, h: int, w: int) -> np.ndarray:
-    """Paint a wall or what else lies behind a meter: uint8 (h, w, 3) RGB, evenly lit.
-
-    It is painted at half the size and enlarged: what lies behind a meter is never in focus.
-    """
-    sh, sw = (h + 1) // 2, (w + 1) // 2
-    img = np.zeros((sh, sw, 3), np.uint8)
-    img[:] = jitter(rng, _WALLS[int(rng.integers(len(_WALLS)))], 15)
-    form = rng.choice(6, p=(0.3, 0.16, 0.1, 0.12, 0.12, 0.2))
-    if form == 1:
-        _courses(img, rng, brick=False)
-    elif form == 2:
-        _courses(img, rng, brick=True)
-    elif form == 3:
-        _planks(img, rng)
-    elif form == 4:
-        _foliage(img, rng)
-    elif form == 5:
-        img[:] = (img * rng.uniform(0.1, 0.5)).astype(np.uint8)
-    rough = rng.uniform(0.02, 0.12)
-    factor = (
-        1
-        + rough * smooth_noise(rng, sh, sw, rng.uniform(2, 6))
-        + rough * smooth_noise(rng, sh, sw, rng.uniform(15, 60))
-    )
-    multiply(img, factor + np.float32(rng.uniform(0, 0.06)) * white_noise(rng, sh, sw))
-    for _ in range(int(rng.choice((0, 0, 0, 1, 1, 2, 3)))):
-        _stray_shape(img, rng)
-    blur = rng.choice((0.0, 1.2, 3.0))
-    if blur:
-        img = cv2.GaussianBlur(img, (0, 0), blur * rng.uniform(0.6, 1.3))
-    return cv2.resize(img, (w, h), interpolation=cv2.INTER_LINEAR)
-
-
-def _courses(img: np.ndarray, rng: np.random.Generator, brick: bool) -> None:
-    """Lay tiles or bricks, a little askew, each in its own tone."""
-    h, w = img.shape[:2]
-    base: Colour = jitter(rng, (150, 80, 60), 20) if brick else tuple(int(v) for v in img[0, 0])  # type: ignore[assignment]
-    tile_h = h * rng.uniform(0.08, 0.2) if brick else h * rng.uniform(0.2, 0.6)
-    tile_w = tile_h * (rng.uniform(2, 3) if brick else rng.uniform(0.7, 1.6))
-    rows, cols = int(h * 1.6 / tile_h) + 2, int(w * 1.6 / tile_w) + 2
-    flat = np.zeros((rows * 12, cols * 24, 3), np.uint8)
-    flat[:] = jitter(rng, (190, 185, 175) if brick or rng.random() < 0.5 else (70, 68, 64), 15)
-    for row in range(rows):
-        for col in range(cols):
-            x = col * 24 + (12 if brick and row % 2 else 0)
-            flat[row * 12 : row * 12 + 11, x : x + 23] = jitter(rng, base, 14 if brick else 4)
-    angle = rng.normal(0, 12)
-    matrix = cv2.getRotationMatrix2D((cols * 12.0, rows * 6.0), float(angle), 1.0)
-    sx, sy = tile_w / 24, tile_h / 12
-    matrix = np.diag([sx, sy]) @ matrix
-    matrix[:, 2] += (w / 2 - cols * 12 * sx, h / 2 - rows * 6 * sy)
-    img[:] = cv2.warpAffine(flat, matrix, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
-def _planks(img: np.ndarray, rng: np.random.Generator) -> None:
-    """Wood or sheet metal: long streaks and joints along one direction."""
-    h, w = img.shape[:2]
-    img[:] = jitter(rng, [(150, 110, 70), (120, 84, 52), (190, 190, 188), (105, 110, 116)][int(rng.integers(4))], 15)
-    streak = cv2.resize(
-        np.ascontiguousarray(white_noise(rng, h if h > 2 else 3, max(2, w // 60))),
-        (w, h),
-        interpolation=cv2.INTER_CUBIC,
-    )
-    multiply(img, 1 + np.float32(rng.uniform(0.03, 0.12)) * streak)
-    for y in np.arange(rng.uniform(0, 40), h, rng.uniform(30, 120)):
-        cv2.line(img, (0, int(y)), (w, int(y + rng.normal(0, 4))), (40, 34, 28), 1, cv2.LINE_AA)
-    if rng.random() < 0.6:
-        turned = cv2.rotate(img, cv2.ROTATE_90_CLOCKWISE)
-        img[:] = cv2.resize(turned, (w, h))
-
-
-def _foliage(img: np.ndarray, rng: np.random.Generator) -> None:
-    """Out of doors: blobs of leaves, earth or stones, perhaps a strip of sky."""
-    h, w = img.shape[:2]
-    tone = jitter(rng, [(70, 95, 50), (110, 92, 70), (120, 120, 112)][int(rng.integers(3))], 20)
-    img[:] = tone
-    multiply(img, 1 + 0.35 * smooth_noise(rng, h, w, rng.uniform(4, 12)) + 0.2 * smooth_noise(rng, h, w, 40))
-    if rng.random() < 0.4:
-        edge = int(h * rng.uniform(0.1, 0.5))
-        img[:edge] = cv2.addWeighted(img[:edge], 0.15, np.full_like(img[:edge], 235), 0.85, 0)
-
-
-def _stray_shape(img: np.ndarray, rng: np.random.Generator) -> None:
-    """A box, door, sill or lath that happens to stand there."""
-    h, w = img.shape[:2]
-    cx, cy = rng.uniform(0, w), rng.uniform(0, h)
-    sx, sy = w * rng.uniform(0.05, 0.5), h * rng.uniform(0.05, 0.5)
-    a = rng.normal(0, 0.25)
-    turn = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
-    box = np.array([[-sx, -sy], [sx, -sy], [sx, sy], [-sx, sy]]) @ turn.T + (cx, cy)
-    colour = jitter(rng, _WALLS[int(rng.integers(len(_WALLS)))], 25)
-    polygon(img, box + np.array([2, 3]), shade(colour, 0.4))
-    polygon(img, box, colour)
-
-
-def pipe(
-    img: np.ndarray, rng: np.random.Generator, start: np.ndarray, end: np.ndarray, width: float, colour: Colour
-) -> None:
-    """Draw a straight round pipe from start to end (photo pixels), shaded across, with dirt along it."""
-    direction = np.asarray(end, np.float32) - np.asarray(start, np.float32)
-    length = float(np.hypot(*direction))
-    if length < 3 or width < 2:
-        return
-    direction /= length
-    normal = np.array([-direction[1], direction[0]], np.float32)
-    half = width / 2
-    corners = np.array(
-        [start + normal * half, end + normal * half, end - normal * half, start - normal * half], np.float32
-    )
-    x0, y0 = np.floor(np.clip(corners.min(0), 0, (img.shape[1], img.shape[0]))).astype(int)
-    x1, y1 = np.ceil(np.clip(corners.max(0), 0, (img.shape[1], img.shape[0]))).astype(int)
-    if x1 - x0 < 2 or y1 - y0 < 2:
-        return
-    n = max(8, min(96, round(width)))
-    across = np.linspace(-1, 1, n, dtype=np.float32)
-    light = rng.uniform(-0.6, 0.6)
-    profile = (
-        0.25
-        + 0.75 * np.sqrt(np.clip(1 - across**2, 0, 1))
-        + rng.uniform(0, 0.7) * np.exp(-(((across - light) / 0.18) ** 2))
-    )
-    strip_w = max(8, min(200, round(length / 3)))
-    strip = (
-        np.asarray(colour, np.float32)[None, None]
-        * profile[:, None, None]
-        * (1 + rng.uniform(0.02, 0.14) * smooth_noise(rng, n, strip_w, rng.uniform(3, 12)))[..., None]
-    )
-    if rng.random() < 0.3:  # ribs, threads or the facets of a nut
-        waves = np.sin(np.linspace(0, np.pi * rng.uniform(4, 40), strip_w, dtype=np.float32) + rng.uniform(0, 6))
-        strip = strip * (1 + np.float32(rng.uniform(0.05, 0.3)) * waves)[None, :, None]
-    strip = np.clip(strip, 0, 255).astype(np.uint8)
-    source = np.array([[0, n], [strip_w, n], [0, 0]], np.float32)
-    matrix = cv2.getAffineTransform(source, (corners[[0, 1, 3]] - (x0, y0)).astype(np.float32))
-    size = (int(x1 - x0), int(y1 - y0))
-    warped = cv2.warpAffine(strip, matrix, size, borderMode=cv2.BORDER_REPLICATE)
-    mask = np.zeros((size[1], size[0]), np.uint8)
-    polygon(mask, corners - (x0, y0), (255, 255, 255))
-    blend(img, mask, warped, int(x0), int(y0))
 
 
 def plumbing(
@@ -196,6 +43,58 @@ def plumbing(
                 depth,
             )
             pipe(img, rng, nut[0], nut[1], width * scale * rng.uniform(1.1, 1.7), fitting)
+
+
+def board(img: np.ndarray, rng: np.random.Generator, pose: Pose, body: np.ndarray, depth: float) -> None:
+    """What electricity meters hang on: a board or a cabinet, conduits above and below, breakers beside."""
+    low, high = body.min(0), body.max(0)
+    size = high - low
+    tone = jitter(
+        rng, [(215, 214, 208), (150, 152, 155), (70, 72, 76), (130, 100, 70), (190, 186, 170)][int(rng.integers(5))], 15
+    )
+    if rng.random() < 0.6:
+        grow = size * rng.uniform(0.08, 0.9, 2)
+        panel = rounded_box((*(low - grow), *(high + grow)), float(size.min()) * 0.05)
+        polygon(img, pose.project(panel, depth * 1.05), shade(tone, 0.5))
+        polygon(img, pose.project(panel - size * 0.01, depth), tone)
+    middle = (low + high) / 2
+    scale = _local_scale(pose, middle, depth)
+    for sign in (-1, 1):
+        for _ in range(int(rng.choice((0, 1, 1, 2, 4)))):
+            x = middle[0] + size[0] * rng.uniform(-0.4, 0.4)
+            ends = np.array([[x, middle[1]], [x + size[0] * rng.normal(0, 0.15), middle[1] + sign * size[1] * 3]])
+            line = pose.project(ends, depth * 0.8)
+            wire: Colour = [(30, 30, 32), (220, 220, 216), (160, 60, 40), (40, 70, 150), (90, 92, 95)][
+                int(rng.integers(5))
+            ]
+            pipe(img, rng, line[0], line[1], size[0] * rng.uniform(0.02, 0.12) * scale, jitter(rng, wire, 15))
+    if rng.random() < 0.3:
+        _breakers(img, rng, pose, np.array([low[0], high[1] + size[1] * rng.uniform(0.05, 0.4)]), size, depth * 0.6)
+
+
+def _breakers(
+    img: np.ndarray, rng: np.random.Generator, pose: Pose, start: np.ndarray, size: np.ndarray, depth: float
+) -> None:
+    """A row of automatic breakers with their levers and ratings."""
+    wide, high = size[0] * rng.uniform(0.12, 0.2), size[1] * rng.uniform(0.35, 0.6)
+    scale = _local_scale(pose, start, depth)
+    tone = jitter(rng, (232, 232, 228), 12)
+    lever = jitter(rng, [(30, 30, 32), (40, 80, 170), (190, 60, 40)][int(rng.integers(3))], 10)
+    for i in range(int(rng.integers(2, 6))):
+        x, y = start + np.array([i * wide * 1.04, 0])
+        polygon(
+            img,
+            pose.project(rounded_box((x, y, x + wide, y + high), wide * 0.06), depth),
+            shade(tone, rng.uniform(0.9, 1)),
+        )
+        polygon(
+            img,
+            pose.project(rounded_box((x + wide * 0.3, y + high * 0.4, x + wide * 0.7, y + high * 0.6), 1), depth),
+            lever,
+        )
+        at = pose.project(np.array([[x + wide / 2, y + high * 0.22]]), depth)[0]
+        rating = str(rng.choice(("C16", "C25", "B10", "C32", "C40")))
+        put_text(img, rating, (float(at[0]), float(at[1])), wide * 0.22 * scale, (40, 40, 44), int(rng.integers(60)))
 
 
 def _local_scale(pose: Pose, point: np.ndarray, depth: float) -> float:

@@ -32,6 +32,13 @@ def soil_glass(img: np.ndarray, rng: np.random.Generator, glass: np.ndarray, r: 
             (white_noise(rng, max(2, h // 2), max(2, w // 2)) > rng.uniform(2.6, 3.4)).astype(np.uint8) * 255, (w, h)
         )
         blend(img, cv2.min(specks, glass), jitter(rng, _DUST[int(rng.integers(len(_DUST)))], 20), alpha=0.8)
+    if rng.random() < 0.25:  # a veil of light that the glass mirrors
+        veil = np.zeros((h // 4 + 1, w // 4 + 1), np.uint8)
+        at = (rng.uniform(0, w / 4), rng.uniform(0, h / 4))
+        disc(veil, at, r / 4 * rng.uniform(0.3, 1.1), (255, 255, 255))
+        veil = cv2.GaussianBlur(veil, (0, 0), max(0.5, r * rng.uniform(0.004, 0.06)))
+        veil = cv2.min(cv2.resize(veil, (w, h), interpolation=cv2.INTER_LINEAR), glass)
+        blend(img, veil, jitter(rng, (235, 238, 240), 12), alpha=float(rng.uniform(0.08, 0.4)))
     if rng.random() < 0.2:
         _scratches(img, rng, r)
     if rng.random() < 0.12:
