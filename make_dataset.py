@@ -7,9 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # nothing is computed here; on, it prints a line
-
+from reader.symbols import STAGE1_CLASSES
 from training import assemble
 from training.jsonl import KINDS, JsonlOptions
 from training.labelstudio import DatasetError
@@ -39,7 +37,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         if stage == 1:
             sub.add_argument("--size", type=int, default=1024, help="side of the stored pictures (default 1024)")
         sub.add_argument(
-            "--split", type=float, nargs=3, default=(0.8, 0.1, 0.1), metavar=("TRAIN", "VALIDATION", "TEST")
+            "--split",
+            type=float,
+            nargs=3,
+            default=(0.8, 0.1, 0.1),
+            metavar=("TRAIN", "VALIDATION", "TEST"),
+            help="parts of photos whose tasks have no data.split (default 0.8 0.1 0.1)",
         )
         sub.add_argument(
             "--split_file", type=Path, help='JSON {"file name": "train"}, such as a set\'s splits.json; wins'
@@ -54,10 +57,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     sub.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="kinds of records (default: all)")
     sub.add_argument("--margin", type=float, default=0.15, help="around a rectified display, in its heights")
     sub.add_argument("--size_limit", type=int, help="longer side of stage 1 pictures, at most")
-    sub.add_argument("--default_class", default="analog", help="stage 1 class of records without cls")
+    sub.add_argument("--default_class", choices=STAGE1_CLASSES, default="analog", help="of records without cls")
     sub.add_argument("--unlabelled", action="store_true", help="also tasks to label, of the records without labels")
     sub.add_argument("--validation", type=float, default=0.1, help="part of the train records (default 0.1)")
-    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--seed", type=int, default=0, help="of the validation part")
     sub.add_argument("--skip_faulty", action="store_true", help="leave faulty records and boxes out, do not fail")
     sub.add_argument("--overwrite", action="store_true", help="replace --out")
     return parser.parse_args(arguments)
@@ -108,4 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # TensorFlow is imported later, when a set is written. It only writes files here; oneDNN would print a line.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     sys.exit(main())

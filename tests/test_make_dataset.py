@@ -311,6 +311,29 @@ def test_jsonl_without_labels(tmp_path, capsys):
     assert len(json.loads((tmp_path / "out/stage2/unlabelled.json").read_text())) == 1
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--size_limit", "0"], "--size_limit must be positive, not 0"),
+        (["--validation", "1.5"], "--validation must be from 0 to below 1, not 1.5"),
+        ([], "cannot read"),
+    ],
+)
+def test_wrong_flags_of_labelstudio(tmp_path, capsys, flags, message):
+    arguments = ["labelstudio", "--manifest", str(tmp_path / "gone.jsonl"), "--out", str(tmp_path / "out"), *flags]
+    assert make_dataset.main(arguments) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_out_that_cannot_be_written(export, tmp_path, capsys):
+    (tmp_path / "out").write_text("a file, not a folder")
+    assert run("stage1", [export(photo_tasks(), PHOTOS)], tmp_path / "out") == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: cannot write into")
+
+
 @pytest.mark.parametrize("command", [[], ["stage1"], ["stage2"], ["labelstudio"]])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as stop:

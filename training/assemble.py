@@ -108,6 +108,10 @@ def make_exports(manifest: Path, out: Path, options: JsonlOptions, overwrite: bo
     Raises:
         DatasetError: there were faults and they are not to be skipped, or nothing is labelled; nothing was written.
     """
+    if options.size_limit is not None and options.size_limit < 1:
+        raise DatasetError(f"--size_limit must be positive, not {options.size_limit}")
+    if not 0 <= options.validation < 1:
+        raise DatasetError(f"--validation must be from 0 to below 1, not {options.validation:g}")
     with _replacing(out, overwrite) as temporary:
         result = convert(manifest, temporary, options)
         _refuse(result.faults, options.skip_faulty)
