@@ -91,7 +91,7 @@ def _insert_display(
     img[y1:y2, x1:x2] = cv2.resize(art, (w, h), interpolation=cv2.INTER_AREA if w < art.shape[1] else cv2.INTER_LINEAR)
     # the upper edge, or the edge away from the light, throws a shadow on the deeper display
     depth = max(1, round(h * rng.uniform(0.03, 0.16)))
-    ramp = 1.0 - rng.uniform(0.0, 0.55) * np.linspace(1, 0, depth, dtype=np.float32)
+    ramp = 1.0 - rng.uniform(0.0, 0.45) * np.linspace(1, 0, depth, dtype=np.float32)
     img[y1 : y1 + depth, x1:x2] = (img[y1 : y1 + depth, x1:x2] * ramp[:, None, None]).astype(np.uint8)
     if rng.random() < 0.5:
         left = rng.random() < 0.5

@@ -214,6 +214,14 @@ def _photo_of_meter(rng: np.random.Generator, kind: str, legible: bool, size: in
     )
 
 
+def _evenly_lit(rng: np.random.Generator, art: DisplayArt) -> np.ndarray:
+    """Take the dimness out of a drawn display: it was drawn as photographed, and the photo's own light comes later."""
+    bright = float(np.percentile(art.image, 95))
+    if bright < 90 or rng.random() < 0.2:  # lamps on black, or a display that is dark by itself
+        return art.image
+    return cv2.convertScaleAbs(art.image, alpha=min(2.2, max(1.0, rng.uniform(185, 250) / bright)))
+
+
 def _try_photo(
     rng: np.random.Generator, art: DisplayArt, digits: np.ndarray, legible: bool, size: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
@@ -224,7 +232,7 @@ def _try_photo(
     """
     shape = _photo_shape(rng, size)
     width = _display_width(rng, art, shape)
-    face = draw_face(rng, art.image, art.kind, min(width * 1.12, 560.0))
+    face = draw_face(rng, _evenly_lit(rng, art), art.kind, min(width * 1.12, 560.0))
     soiling.soil_glass(face.image, rng, face.glass, face.radius)
     pose = _aim(rng, face, width, shape)
     img = _compose(rng, face, pose, shape)
