@@ -133,7 +133,8 @@ def round_face(rng: np.random.Generator, art: np.ndarray, kind: str, display_wid
     layout = Layout(inside, r / 14)
     layout.take(window.outer, r * 0.03)
     unit_beside(img, rng, layout, window.outer, dh, ink, kind)
-    works(img, rng, layout, r, ink, kind)
+    if kind == "analog" or rng.random() < 0.2:
+        works(img, rng, layout, r, ink, -1.0 if low else 1.0)
     print_on(img, rng, layout, r, ink, busy=rng.uniform(0.3, 1.4))
     if rng.random() < 0.18:
         a = rng.uniform(0, np.pi)

@@ -33,6 +33,16 @@ class Layout:
         rows = slice(max(0, int(y1 / self.sy)), int(y2 / self.sy) + 1)
         self.free[rows, max(0, int(x1 / self.sx)) : int(x2 / self.sx) + 1] = False
 
+    def claim(self, centre: tuple[float, float], w: float, h: float) -> bool:
+        """Take a box of w x h pixels around `centre` if all of it is free; returns whether it was."""
+        x1, y1 = int((centre[0] - w / 2) / self.sx), int((centre[1] - h / 2) / self.sy)
+        x2, y2 = int((centre[0] + w / 2) / self.sx) + 1, int((centre[1] + h / 2) / self.sy) + 1
+        room = self.free[max(0, y1) : y2, max(0, x1) : x2]
+        if x1 < 0 or y1 < 0 or room.shape != (y2 - y1, x2 - x1) or not room.all():
+            return False
+        room[:] = False
+        return True
+
     def place(self, rng: np.random.Generator, w: float, h: float, tries: int = 14) -> tuple[float, float] | None:
         """Find and take room for a box of w x h pixels; returns its middle, or None when the face is full."""
         rows, cols = self.free.shape
@@ -59,7 +69,7 @@ def print_on(img: np.ndarray, rng: np.random.Generator, layout: Layout, r: float
         busy: how full the face gets, about 0.3 to 1.6.
     """
     font = int(rng.integers(60))
-    height = r * rng.uniform(0.048, 0.095)
+    height = r * rng.uniform(0.042, 0.085)
     _emblems(img, rng, layout, r, ink, font)
     for _ in range(int(rng.integers(0, 3))):
         w, h = r * rng.uniform(0.35, 0.7), r * rng.uniform(0.08, 0.2)
@@ -70,7 +80,7 @@ def print_on(img: np.ndarray, rng: np.random.Generator, layout: Layout, r: float
             put_text(img, number, (at[0], at[1] + h * 0.5), min(height, h * 0.5), ink, font)
     if rng.random() < 0.65:
         _paragraph(img, rng, layout, height, ink, font)
-    for _ in range(int(busy * rng.uniform(4, 11))):
+    for _ in range(int(busy * rng.uniform(5, 13))):
         text = small_print(rng)
         size = height * rng.uniform(0.7, 1.15)
         stretch = float(rng.uniform(0.7, 1.1))
@@ -82,16 +92,26 @@ def print_on(img: np.ndarray, rng: np.random.Generator, layout: Layout, r: float
 
 
 def _paragraph(
-    img: np.ndarray, rng: np.random.Generator, layout: Layout, height: float, ink: Colour, font: int
+    img: np.ndarray,
+    rng: np.random.Generator,
+    layout: Layout,
+    height: float,
+    ink: Colour,
+    font: int,
+    spot: tuple[float, float] | None = None,
 ) -> None:
-    """Several lines under each other, flush left, as technical figures are usually set."""
+    """Several lines under each other, flush left, as technical figures are usually set; at `spot` or anywhere."""
     lines = [small_print(rng) for _ in range(int(rng.integers(3, 7)))]
-    stretch = float(rng.uniform(0.7, 1.0))
-    wide = max(len(line) for line in lines) * height * 0.85 * stretch
-    at = layout.place(rng, wide, len(lines) * height * 1.75, tries=25)
+    stretch = float(rng.uniform(0.65, 1.0))
+    step = height * rng.uniform(1.5, 1.9)
+    wide, high = max(len(line) for line in lines) * height * 0.85 * stretch, len(lines) * step
+    if spot is not None:
+        at = spot if layout.claim(spot, wide * 0.8, high) else None
+    else:
+        at = layout.place(rng, wide, high, tries=25)
     if at:
         for i, line in enumerate(lines):
-            y = at[1] + (i - (len(lines) - 1) / 2) * height * 1.75
+            y = at[1] + (i - (len(lines) - 1) / 2) * step
             put_text(img, line, (at[0] - wide / 2, y), height, ink, font, stretch=stretch, anchor="left")
 
 
@@ -158,20 +178,47 @@ def unit_beside(
     layout.take((at[0], at[1] - h / 2, at[0] + w, at[1] + h / 2))
 
 
-def works(img: np.ndarray, rng: np.random.Generator, layout: Layout, r: float, ink: Colour, kind: str) -> None:
-    """Mount the moving parts of a water meter: star wheel and needle dials."""
-    if kind == "digital" and rng.random() < 0.8:
-        return
-    if rng.random() < 0.85:
-        size = r * rng.uniform(0.08, 0.2)
-        at = layout.place(rng, size * 2.4, size * 2.4, tries=25)
-        if at:
-            markings.star_wheel(img, rng, at, size)
-    size = r * rng.uniform(0.14, 0.27)
-    for _ in range(int(rng.choice((0, 1, 1, 1, 1, 2, 3, 4)))):
-        at = layout.place(rng, size * 2.2, size * 2.4, tries=25)
-        if at:
+def works(img: np.ndarray, rng: np.random.Generator, layout: Layout, r: float, ink: Colour, down: float) -> None:
+    """Mount the moving parts of a water meter, star wheel and needle dials: as usual, in a row or anywhere.
+
+    Args:
+        img: the face, a square picture, changed in place.
+        rng: source of chance.
+        layout: the free room.
+        r: radius of the dial in pixels.
+        ink: colour of the print.
+        down: 1 where the display stands above the middle, -1 where below.
+    """
+    c = img.shape[0] / 2
+    order = rng.random()
+    star, size = r * rng.uniform(0.09, 0.18), r * rng.uniform(0.15, 0.27)
+    side = 1 if rng.random() < 0.8 else -1
+    if order < 0.4:  # the star in the middle, one dial below and to the side, figures on the other side
+        at = (c + r * rng.normal(0, 0.06), c + down * r * rng.uniform(0.0, 0.25))
+        if layout.claim(at, star * 2.4, star * 2.4):
+            markings.star_wheel(img, rng, at, star)
+        at = (c + side * r * rng.uniform(0.3, 0.55), c + down * r * rng.uniform(0.25, 0.5))
+        if layout.claim(at, size * 2.0, size * 2.0):
             markings.needle_dial(img, rng, at, size, ink)
+        at = (c - side * r * rng.uniform(0.4, 0.55), c + down * r * rng.uniform(0.15, 0.4))
+        _paragraph(img, rng, layout, r * rng.uniform(0.045, 0.08), ink, int(rng.integers(60)), at)
+        return
+    if order < 0.6:  # three or four dials along the lower edge
+        count = int(rng.integers(3, 5))
+        size = r * rng.uniform(0.14, 0.2)
+        for a in np.linspace(rng.uniform(0.0, 0.5), np.pi - rng.uniform(0.0, 0.5), count):
+            at = (c + 0.68 * r * np.cos(a), c + down * 0.68 * r * np.sin(a))
+            if layout.claim(at, size * 2, size * 2):
+                markings.needle_dial(img, rng, at, size, ink)
+    elif order < 0.9:
+        for _ in range(int(rng.choice((1, 1, 1, 2, 3)))):
+            at = layout.place(rng, size * 2.2, size * 2.4, tries=25)
+            if at:
+                markings.needle_dial(img, rng, at, size, ink)
+    if rng.random() < 0.85:
+        at = layout.place(rng, star * 2.4, star * 2.4, tries=25)
+        if at:
+            markings.star_wheel(img, rng, at, star)
 
 
 def electric_works(
