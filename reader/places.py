@@ -146,15 +146,17 @@ def _fill_gaps(places: list[Place], rules: Rules) -> tuple[list[Place], float]:
     """Unseen digits between seen ones as places without a class, and how uneven the distances are.
 
     A narrow "1" may stand anywhere in its place (LCDs have it on the right), so it is given half of what its width
-    lacks.
+    lacks. Smaller decimals stand closer together: all is measured in the size of the digits around it.
     """
     if len(places) < 2:
         return places, 0.0
     boxes = np.array([place.box for place in places], np.float64)
-    widths, middles = boxes[:, 2] - boxes[:, 0], (boxes[:, 0] + boxes[:, 2]) / 2
+    sizes = _sizes(boxes)
+    between = (sizes[:-1] + sizes[1:]) / 2
+    widths, middles = (boxes[:, 2] - boxes[:, 0]) / sizes, (boxes[:, 0] + boxes[:, 2]) / 2
     width = float(np.sort(widths)[len(widths) // 2])
     slack = np.maximum(0, width - widths) / 2
-    distances = np.diff(middles)
+    distances = np.diff(middles) / between
     usual = _usual_distance(distances, width, only_ones=all(place.class_id == 1 for place in places))
     filled, deviations = [places[0]], []
     for index, distance in enumerate(distances):
@@ -164,6 +166,13 @@ def _fill_gaps(places: list[Place], rules: Rules) -> tuple[list[Place], float]:
         filled += _gap_places(boxes[index], boxes[index + 1], missing)
         filled.append(places[index + 1])
     return filled, float(np.mean(deviations))
+
+
+def _sizes(boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """How large each digit is beside the large ones: 1, or less where both height and width are clearly smaller."""
+    extents = boxes[:, 2:] - boxes[:, :2]  # (N, 2) width and height
+    ratios = (extents / np.quantile(extents, 0.75, axis=0)).max(axis=1)
+    return np.where(ratios < 0.85, ratios, 1.0)
 
 
 def _usual_distance(distances: npt.NDArray[np.float64], width: float, only_ones: bool) -> float:

@@ -43,7 +43,7 @@ class OnnxNetwork:
         if not path.is_file():
             raise BundleError(f"{path}: no such file; deploy/prepare_model.py writes it")
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        options.intra_op_num_threads = threads or _own_cpus()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
@@ -103,6 +103,11 @@ def load_network(
     """
     runtime = choose_runtime(runtime, files)
     return RUNTIMES[runtime][1](Path(folder) / files[runtime], threads)
+
+
+def _own_cpus() -> int:
+    """CPUs that this process may use; all of them where the system does not tell (macOS, Windows)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _first_line(error: Exception) -> str:

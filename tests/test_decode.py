@@ -97,6 +97,8 @@ CASES = [
     ([box("8", 30), box("1", 80, width=8), box("1", 120, width=8), box("8", 150)], "8118", "two of them"),
     (row("1111", width=8), "1111", "only narrow digits"),
     (row("11 11", width=8), "11x11", "only narrow digits and a gap"),
+    ([*row("1234"), *row("5 7", 180, 24, width=14, top=28)], "12345x7", "smaller decimals stand closer together"),
+    ([*row("1234"), *row("567", 180, 24, width=14, top=28)], "1234567", "and have no gaps for it"),
     (row("1 3 45 "), "1x3x45", "gaps at almost half of the places"),
     # r, t and _
     (row("t12345"), "12345", "the tariff's letter is not in the reading"),
