@@ -20,7 +20,7 @@ PIPE_COLOURS: tuple[Colour, ...] = (
 def background(rng: np.random.Generator, h: int, w: int) -> np.ndarray:
     """Paint a wall or what else lies behind a meter: uint8 (h, w, 3) RGB, evenly lit.
 
-    It is painted at half the size and enlarged: what lies behind a meter is never in focus.
+    It is painted at half the size and enlarged: what lies behind a meter is rarely quite in focus.
     """
     sh, sw = (h + 1) // 2, (w + 1) // 2
     img = np.zeros((sh, sw, 3), np.uint8)
@@ -43,10 +43,13 @@ def background(rng: np.random.Generator, h: int, w: int) -> np.ndarray:
         _stray_shape(img, rng)
     if rng.random() < 0.6:
         _clutter(img, rng)
-    blur = rng.choice((0.0, 0.8, 1.6, 3.0))
+    blur = rng.choice((0.0, 0.7, 1.6, 3.0), p=(0.45, 0.2, 0.2, 0.15))
     if blur:
         img = cv2.GaussianBlur(img, (0, 0), blur * rng.uniform(0.6, 1.3))
-    return cv2.resize(img, (w, h), interpolation=cv2.INTER_LINEAR)
+    img = cv2.resize(img, (w, h), interpolation=cv2.INTER_LINEAR)
+    if blur < 1:  # in focus: grit as fine as the pixels
+        multiply(img, 1 + np.float32(rng.uniform(0, 0.09)) * white_noise(rng, h, w))
+    return img
 
 
 def _weather(img: np.ndarray, rng: np.random.Generator) -> None:

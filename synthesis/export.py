@@ -88,6 +88,7 @@ def write_meters(out: Path, options: MeterOptions) -> Counter[str]:
     Raises:
         SynthesisError: a wish out of range, or a folder in the way.
     """
+    out = out.absolute()  # "." has no name to put a temporary folder beside
     _check(out, options)
     counts: Counter[str] = Counter(dict.fromkeys((*STAGE1_CLASSES, NO_METER), 0))
     stage1: list[Task] = []

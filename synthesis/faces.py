@@ -204,7 +204,7 @@ def box_face(rng: np.random.Generator, art: np.ndarray, kind: str, display_width
     dh = display_width * art.shape[0] / art.shape[1]
     w = display_width / rng.uniform(0.42, 0.85)
     h = max(w * rng.uniform(0.55, 1.7), dh * 2.2)
-    shell, plate_shape = box_shell(rng, w, h)
+    shell, plate_shape = box_shell(rng, w, h, w * rng.uniform(0.12, 0.3) if rng.random() < 0.3 else 0.0)
     img = shell.image
     n_h, n_w = shell.mask.shape
     plate = shell.colour if rng.random() < 0.25 else _PLATES[int(rng.integers(len(_PLATES)))]

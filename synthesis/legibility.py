@@ -10,7 +10,7 @@ from reader.geometry import rectify
 #: Height in pixels at which photo and drawing are compared.
 _HEIGHT = 32
 #: Grey levels of contrast (standard deviation within a digit) under which print drowns in the dark or in the light.
-_FAINT = 5.0
+_FAINT = 7.0
 
 
 def digit_scores(photo: np.ndarray, corners: np.ndarray, art: np.ndarray, boxes: np.ndarray) -> np.ndarray:

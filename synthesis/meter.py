@@ -134,8 +134,8 @@ def _compose(rng: np.random.Generator, face: Face, pose: Pose, shape: tuple[int,
     front = pose.project(face.body)
     back = pose.project(face.body, face.depth)
     _cast_shadow(img, rng, back)
-    if rng.random() < 0.6:  # a lamp or flash near the meter leaves what is behind it dark
-        img[:] = (img * rng.uniform(0.15, 0.8)).astype(np.uint8)
+    if rng.random() < 0.5:  # a lamp or flash near the meter leaves what is behind it dark
+        img[:] = (img * rng.uniform(0.2, 0.85)).astype(np.uint8)
     dark, light = rng.uniform(0.25, 0.7), rng.uniform(0.6, 1.1)
     for share in (1.0, 0.85, 0.7, 0.5, 0.3, 0.12):
         ring = pose.project(face.body, face.depth * share)

@@ -163,16 +163,22 @@ def _rim_text(
         put_text(img, char, at, height, dark, font, turn, alpha=0.8)
 
 
-def box_shell(rng: np.random.Generator, w: float, h: float) -> tuple[Shell, np.ndarray]:
+def box_shell(rng: np.random.Generator, w: float, h: float, terminals: float = 0.0) -> tuple[Shell, np.ndarray]:
     """Draw a square or oblong body around a plate of w x h pixels.
+
+    Args:
+        rng: source of chance.
+        w: width of the plate.
+        h: height of the plate.
+        terminals: height of the rows of terminals above and under the plate in pixels; 0 for none.
 
     Returns:
         The body, and the outline (n, 2) of the plate in it.
     """
-    clear = rng.random() < 0.3  # a clear cover that reaches over the plate on all sides
+    clear = terminals == 0 and rng.random() < 0.3  # a clear cover that reaches over the plate on all sides
     rim = w * (rng.uniform(0.1, 0.22) if clear else rng.uniform(0.02, 0.14))
     pad = 4
-    n_w, n_h = int(np.ceil(w + 2 * (rim + pad))), int(np.ceil(h + 2 * (rim + pad)))
+    n_w, n_h = int(np.ceil(w + 2 * (rim + pad))), int(np.ceil(h + 2 * (rim + pad + terminals)))
     colour = jitter(rng, _BOXES[int(rng.integers(len(_BOXES)))], 10)
     img = np.zeros((n_h, n_w, 3), np.uint8)
     img[:] = colour
@@ -183,7 +189,10 @@ def box_shell(rng: np.random.Generator, w: float, h: float) -> tuple[Shell, np.n
     across = np.linspace(-1, 1, n_w, dtype=np.float32)[None] * np.float32(rng.normal(0, 0.12))
     down = np.linspace(-1, 1, n_h, dtype=np.float32)[:, None] * np.float32(rng.normal(0, 0.12))
     multiply(img, 1.0 + across + down)
-    plate = rounded_box((pad + rim, pad + rim, n_w - pad - rim, n_h - pad - rim), corner * rng.uniform(0.2, 1.0))
+    top = pad + rim + terminals
+    plate = rounded_box((pad + rim, top, n_w - pad - rim, n_h - top), corner * rng.uniform(0.2, 1.0))
+    if terminals > 0:
+        _terminals(img, rng, n_w, n_h, terminals, colour)
     if clear:
         polygon(mask, plate, (255, 255, 255))
         for share in (0.15, 0.3, 0.85):
@@ -193,6 +202,22 @@ def box_shell(rng: np.random.Generator, w: float, h: float) -> tuple[Shell, np.n
             outline(img, edge, jitter(rng, (240, 240, 240) if light else (110, 112, 112), 15), max(1.0, w * 0.008))
             outline(mask, edge, (230, 230, 230), max(1.0, w * 0.008))
     return Shell(img, mask, body, colour, max(n_w, n_h) / 2), plate
+
+
+def _terminals(img: np.ndarray, rng: np.random.Generator, n_w: int, n_h: int, high: float, colour: Colour) -> None:
+    """Two rows of screw holes as rail modules have, set off from the body by a step."""
+    count = int(rng.integers(2, 9))
+    step = n_w / count
+    size = min(step * 0.3, high * 0.32)
+    for y, edge in ((high * 0.5 + 3, high + 4), (n_h - high * 0.5 - 3, n_h - high - 4)):
+        outline(
+            img, [(0, edge), (n_w, edge)], shade(colour, rng.uniform(0.4, 0.8)), max(1.0, high * 0.05), closed=False
+        )
+        for i in range(count):
+            at = ((i + 0.5) * step, y)
+            disc(img, at, size, shade(colour, 0.45))
+            disc(img, at, size * 0.75, jitter(rng, (120, 120, 118), 25))
+            outline(img, [(at[0] - size * 0.5, y), (at[0] + size * 0.5, y)], (50, 50, 50), size * 0.25, closed=False)
 
 
 def stripes(img: np.ndarray, rng: np.random.Generator, inside: np.ndarray, r: float, c: float) -> None:
