@@ -132,7 +132,7 @@ _CASTS = (
 def random_shot(rng: np.random.Generator, digit_height: float) -> Shot:
     """Draw the settings of a legible photo; blur is bounded by the height of the digits (pixels)."""
     dim = rng.random() < 0.2
-    exposure = float(rng.uniform(0.28, 0.6) if dim else np.clip(rng.normal(0.98, 0.17), 0.6, 1.4))
+    exposure = float(rng.uniform(0.28, 0.6) if dim else np.clip(rng.normal(1.06, 0.18), 0.6, 1.5))
     cast = np.asarray(_CASTS[int(rng.choice(len(_CASTS), p=(0.34, 0.2, 0.12, 0.1, 0.1, 0.07, 0.07)))])
     cast = cast * rng.normal(1, 0.03, 3)
     blur = digit_height * float(rng.choice((0.0, 0.02, 0.05, 0.085), p=(0.35, 0.3, 0.22, 0.13))) * rng.uniform(0.5, 1.2)

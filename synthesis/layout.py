@@ -145,9 +145,22 @@ def _emblems(img: np.ndarray, rng: np.random.Generator, layout: Layout, r: float
         size = r * rng.uniform(0.08, 0.13)
         text = serial_number(rng)
         at = layout.place(rng, len(text) * size * 0.9, size * 1.6, tries=25)
-        if at:
+        if at and rng.random() < 0.2:
+            _number_plate(img, rng, at, text, size)
+        elif at:
             colour = ink if rng.random() < 0.7 else shade(ink, 2.5)
             put_text(img, text, at, size, colour, int(rng.integers(60)), stretch=float(rng.uniform(0.8, 1.15)))
+
+
+def _number_plate(img: np.ndarray, rng: np.random.Generator, at: tuple[float, float], text: str, size: float) -> None:
+    """A serial number on a plate of its own, light on dark or in a frame: what is most easily taken for a display."""
+    half_w, half_h = len(text) * size * 0.48, size * rng.uniform(0.75, 0.95)
+    box = (at[0] - half_w, at[1] - half_h, at[0] + half_w, at[1] + half_h)
+    dark = rng.random() < 0.6
+    plate, colour = jitter(rng, (30, 30, 34) if dark else (225, 225, 222), 12), (230, 230, 228) if dark else BLACK
+    rectangle(img, box, plate)
+    rectangle(img, box, shade(plate, 0.6), max(1.0, size * 0.06))
+    put_text(img, text, at, size, colour, int(rng.integers(60)), stretch=0.9)
 
 
 def unit_beside(

@@ -169,17 +169,20 @@ def lid(
             + np.outer(size * radius * np.sin(angles), along)
         )
         polygon(img, pose.project(points, u * np.sin(tip)), shade(colour, tone))
-    if rng.random() < 0.4:
-        at = pose.project((np.asarray(centre) + out * radius * (1 + np.cos(tip)))[None], radius * np.sin(tip))[0]
-        put_text(
-            img,
-            digits(rng, int(rng.integers(3, 9))),
-            (at[0], at[1]),
-            radius * 0.12 * _local_scale(pose, np.asarray(centre), 0),
-            shade(colour, 1.8),
-            int(rng.integers(60)),
-            float(rng.uniform(-40, 40)),
-        )
+    at = pose.project((np.asarray(centre) + out * radius * (1 + np.cos(tip)))[None], radius * np.sin(tip))[0]
+    height = radius * 0.12 * _local_scale(pose, np.asarray(centre), 0)
+    turn = float(around + 90 + rng.choice((0, 180)))
+    if rng.random() < 0.3:  # a coloured label inside the lid
+        half = radius * rng.uniform(0.15, 0.5, 2)
+        u = radius * (1 + rng.uniform(-0.2, 0.2)) + np.array([-1, -1, 1, 1]) * half[0]
+        v = np.array([-1, 1, 1, -1]) * half[1]
+        points = np.asarray(centre) + out * radius + np.outer(u * np.cos(tip), out) + np.outer(v, along)
+        paper = [(235, 215, 60), (60, 150, 70), (240, 240, 236), (70, 120, 200)][int(rng.integers(4))]
+        polygon(img, pose.project(points, u * np.sin(tip)), jitter(rng, paper, 12))
+        put_text(img, small_print(rng), (float(at[0]), float(at[1])), height, (50, 50, 54), int(rng.integers(60)), turn)
+    elif rng.random() < 0.4:
+        number = digits(rng, int(rng.integers(3, 9)))
+        put_text(img, number, (float(at[0]), float(at[1])), height, shade(colour, 1.8), int(rng.integers(60)), turn)
 
 
 def neighbour(img: np.ndarray, rng: np.random.Generator, avoid: np.ndarray) -> None:
