@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from training.autolabel import LabelError, label_displays
+from retinanet.autolabel import LabelError, label_displays
 
 EXAMPLES = """examples:
   python label_displays.py --manifest toloka_water/manifest.jsonl --out displays/toloka
@@ -41,7 +41,14 @@ def main() -> int:
     args = parser.parse_args()
     try:
         summary = label_displays(
-            args.manifest, args.out, args.model, args.exact, args.drums, args.tolerated, tuple(args.splits), tuple(args.kinds)
+            args.manifest,
+            args.out,
+            args.model,
+            args.exact,
+            args.drums,
+            args.tolerated,
+            tuple(args.splits),
+            tuple(args.kinds),
         )
     except (LabelError, OSError, ValueError) as error:
         print(f"label_displays.py: {error}", file=sys.stderr)

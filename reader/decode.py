@@ -45,11 +45,15 @@ def boxes_from_outputs(xyxy: npt.ArrayLike, probabilities: npt.ArrayLike, thresh
             f"stage 2 gives boxes (K, 4) and probabilities (K, {len(STAGE2_CLASSES)}), "
             f"not {xyxy.shape} and {probabilities.shape}"
         )
-    scores = probabilities.max(axis=1) if len(xyxy) else np.zeros(0, np.float32)
+    # A single decimal digit and its decimal area are one box with two classes, so each is looked for by itself.
+    area = probabilities[:, FLOATP_ID]
+    other = np.delete(probabilities, FLOATP_ID, axis=1)
+    index = np.tile(np.arange(len(xyxy)), 2)
+    class_ids = np.concatenate([other.argmax(axis=1), np.full(len(xyxy), FLOATP_ID)]).astype(np.int64)
+    scores = np.concatenate([other.max(axis=1), area])
     kept = np.argsort(-scores, kind="stable")
     kept = kept[scores[kept] >= threshold][:most]
-    class_ids = probabilities[kept].argmax(axis=1).astype(np.int64)
-    return Boxes(xyxy[kept], class_ids, scores[kept], probabilities[kept])
+    return Boxes(xyxy[index[kept]], class_ids[kept], scores[kept], probabilities[index[kept]])
 
 
 def decode(

@@ -38,6 +38,8 @@ def _train(stage: int, args: argparse.Namespace) -> int:
             raise DatasetError(f"{path}: the split 'train' is empty")
     validation = [s for path in args.dataset_path for s in load([path], "validation", max_side=args.max_side)]
     print(f"{len(validation)} validation pictures")
+    # Evenly over all sets, the same ones in every epoch and run.
+    validation = validation[:: -(-len(validation) // args.max_validation) or 1]
     if args.preview:
         return _preview(stage, [s for one in sets for s in one], args)
     from retinanet import fit  # TensorFlow, seconds to import: only when there is something to train on

@@ -68,6 +68,7 @@ def training_parser(name: str, description: str, epilog: str, **defaults: object
     add("--precision", default="mixed_bfloat16", choices=("float32", "mixed_bfloat16", "mixed_float16"))
     add("--workers", type=positive, default=2, help="threads that make batches (default: %(default)s)")
     add("--max_side", type=positive, default=640, help="pictures are kept no larger than this (default: %(default)s)")
+    add("--max_validation", type=positive, default=400, help="validate on so many pictures (default: %(default)s)")
     add("--seed", type=int, default=0, help="(default: %(default)s)")
     add("--preview", type=Path, metavar="PNG", help="write a sheet of augmented samples, train nothing")
     add("--quiet", action="store_true", help="a line an epoch, no progress bar")
