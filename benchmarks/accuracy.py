@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.records import records
 from reader.confidence import expected_calibration_error
 from reader.draw import panel
 from reader.geometry import quad_iou
@@ -58,23 +59,6 @@ class SetResult:
     characters: CharacterErrorRate = field(default_factory=CharacterErrorRate)
     times: dict[str, list[float]] = field(default_factory=dict)
     misses: list[dict[str, Any]] = field(default_factory=list)
-
-
-def records(folder: Path, split: str, names: set[str] | None = None) -> list[dict[str, Any]]:
-    """The records of a set that can be measured: a reading, and corners or nothing but a display on the picture.
-
-    Of a photo that is there as a crop too, the photo is taken.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    for line in (folder / "manifest.jsonl").read_text().splitlines():
-        record = json.loads(line)
-        stem = Path(record["image"]).stem
-        photo = record["kind"] == "full_photo"
-        if record.get("split") != split or not record.get("reading") or (names is not None and stem not in names):
-            continue
-        if (photo or record["kind"] == "display_crop") and (stem not in found or photo):
-            found[stem] = record
-    return list(found.values())
 
 
 def measure(reader: MeterReader, folder: Path, chosen: Iterable[dict[str, Any]], failures: Path | None) -> SetResult:

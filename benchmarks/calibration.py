@@ -1,0 +1,129 @@
+"""Fits the calibration of a bundle on held-out photos: see reader/confidence.py for the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.records import records
+from reader.bundle import load_bundle, save_bundle
+from reader.confidence import (
+    Calibration,
+    expected_calibration_error,
+    fit_reading,
+    fit_temperature,
+    reading_confidence,
+)
+from reader.decode import boxes_from_outputs
+from reader.geometry import rectify, warp_points
+from reader.image import load_image
+from reader.metrics import same_number
+from reader.pipeline import Found, MeterReader
+from reader.places import find_places, inside
+from reader.symbols import STAGE1_CLASSES
+from reader.types import UInt8
+from training.alignment import layouts
+
+#: Few photos bear few weights: these three say most of what the others say too.
+FEATURES = ("product", "weakest_digit", "display", "agreement")
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A held-out photo, where its display was found, and what it should read."""
+
+    photo: UInt8
+    found: Found
+    truth: str
+
+
+def calibrate(
+    data: Path, sets: list[str], split: str, names: set[str] | None, models: Path, write: bool = True
+) -> dict[str, Any]:
+    """Fits digit temperature and reading confidence; returns what was fitted and how well it holds.
+
+    Raises:
+        ValueError: nothing to fit on.
+    """
+    reader = MeterReader.load(models)
+    root = data / "meters" if (data / "meters").is_dir() else data
+    seen = list(_seen(reader, root, sets, split, names))
+    if not seen:
+        raise ValueError(f"{root}: no photo of the sets {sets} in the split {split!r} has a display that was found")
+    scores, labels = _digit_scores(reader, seen)
+    temperature, bias = fit_temperature(scores, labels)
+    first = Calibration(digit_temperature=temperature, digit_bias=bias)
+    plain = _outcomes(_with(reader, first), seen)
+    rows, correct = np.array([row for row, _, _ in plain]), np.array([right for _, right, _ in plain])
+    intercept, weights = fit_reading(rows, correct, FEATURES)
+    fitted = replace(first, reading_intercept=intercept, reading_weights=weights)
+    confidence = [reading_confidence(reading, row, fitted) for row, _, reading in plain]
+    if write:
+        save_bundle(replace(load_bundle(models), calibration=fitted), models)
+    return {
+        "photos": len(seen),
+        "digits": len(labels),
+        "digit_temperature": temperature,
+        "digit_bias": bias,
+        "reading_intercept": intercept,
+        "reading_weights": weights,
+        "readings_right": float(correct.mean()),
+        "calibration_error_on_the_fitted_photos": expected_calibration_error(confidence, correct),
+    }
+
+
+def _with(reader: MeterReader, calibration: Calibration) -> MeterReader:
+    return MeterReader(reader.stage1, reader.stage2, replace(reader.bundle, calibration=calibration))
+
+
+def _seen(reader: MeterReader, root: Path, sets: list[str], split: str, names: set[str] | None) -> Iterator[_Seen]:
+    for name in sets:
+        chosen = [r for r in records(root / name, split, names) if r["kind"] == "full_photo"]
+        for record in tqdm(chosen, desc=name, unit="photo", leave=False):
+            photo = load_image(root / name / record["image"])
+            found = reader.find_display(photo)
+            if found is not None:
+                yield _Seen(photo, found, record["reading"])
+
+
+def _digit_scores(reader: MeterReader, seen: list[_Seen]) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (N, 10) and true digits (N,) of the places on displays that show as many digits as were found."""
+    settings = reader.bundle.stage2
+    scores, labels = [], []
+    for item in seen:
+        corners = item.found.display.corners
+        picture, to_picture = rectify(item.photo, corners, settings.margin, settings.input_size)
+        outputs = reader.stage2(picture[None])
+        boxes = boxes_from_outputs(outputs["boxes"][0], outputs["probabilities"][0], settings.score_threshold)
+        left, top = warp_points(corners, to_picture)[0] / 2
+        height, width = settings.input_size
+        area = np.array([left, top, width - left, height - top], np.float32)
+        rolls = STAGE1_CLASSES[item.found.display.class_id].startswith("analog")
+        places, _ = find_places(inside(boxes, area), rolls, reader.bundle.rules)
+        fitting = layouts(item.truth, len(places)) if places and all(p.class_id is not None for p in places) else []
+        if not fitting:
+            continue
+        log = np.log(np.array([p.scores for p in places]) + 1e-3)  # (n, 10)
+        digits = max((d for d, _ in fitting), key=lambda d: sum(log[i, int(c)] for i, c in enumerate(d)))
+        scores += [p.scores for p in places]
+        labels += [int(c) for c in digits]
+    if not labels:
+        raise ValueError("on no held-out photo as many digits were found as its reading has")
+    return np.array(scores), np.array(labels)
+
+
+def _outcomes(reader: MeterReader, seen: list[_Seen]) -> list[tuple[np.ndarray, bool, Any]]:
+    found = []
+    for item in seen:
+        read = reader.read_display(item.photo, item.found)
+        text = read.reading.text
+        if text and "x" not in text:  # the others are refused whatever their confidence
+            found.append((read.features, same_number(text, item.truth), read.reading))
+    if not found:
+        raise ValueError("no held-out photo was read without an unknown digit")
+    return found
