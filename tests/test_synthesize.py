@@ -87,7 +87,7 @@ def test_stage2_export_is_cut_from_the_photos(made: Path) -> None:
 
 def test_summary_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path / "new", "--count", "2", "--workers", "1") == 0
-    assert "2 photos: analog" in capsys.readouterr().out
+    assert "2 pictures: analog" in capsys.readouterr().out
 
 
 def test_refuses_a_filled_folder_unless_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,3 +132,14 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("synthesis.export._make", full)
     assert run(tmp_path / "out", "--workers", "1") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_displays_alone(tmp_path):
+    out = tmp_path / "displays"
+    assert synthesize.main(["displays", "--count", "6", "--out", str(out), "--seed", "4", "--workers", "1"]) == 0
+    first = {p.name: p.read_bytes() for p in (out / "stage2" / "images").iterdir()}
+    tasks = json.loads((out / "stage2" / "labels.json").read_text())
+    assert len(first) == len(tasks) == 6
+    assert all(task["annotations"][0]["result"] for task in tasks)
+    assert synthesize.main(["displays", "--count", "6", "--out", str(out), "--seed", "4", "--workers", "2", "--overwrite"]) == 0
+    assert first == {p.name: p.read_bytes() for p in (out / "stage2" / "images").iterdir()}  # same seed, same bytes

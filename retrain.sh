@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Retrains both stages from data folders to the files that are shipped:
+#   ./retrain.sh DATA WORK
+# DATA holds toloka_water, iaoqian_water, jorvkve_electric, anhkhoitran_electric (each with a manifest.jsonl);
+# WORK gets sets, checkpoints and logs. A step whose result is there is not done again, so a killed run goes on.
+# Times in resources/MODEL_CARD.md. Photos of the split "test" never enter a training set.
+set -euo pipefail
+[ $# -eq 2 ] || { echo "usage: ./retrain.sh DATA WORK" >&2; exit 2; }
+data=$(realpath "$1") work=$(realpath -m "$2")
+python=${PYTHON:-.venv/bin/python}
+cd "$(dirname "$0")"
+mkdir -p "$work"
+
+# A set in the JSONL form -> a TFDS set: set NAME MANIFEST STAGE [FLAGS]
+set_of() {
+    local name=$1 manifest=$2 stage=$3
+    shift 3
+    [ -d "$work/ls/$name" ] || $python make_dataset.py labelstudio --manifest "$manifest" --out "$work/ls/$name" --skip_faulty
+    [ -d "$work/sets/$name/meter_values_dataset_stage$stage" ] || $python make_dataset.py "stage$stage" \
+        --labels "$work/ls/$name/stage$stage/labels.json" --images "$work/ls/$name/stage$stage/images" \
+        --out "$work/sets/$name" --skip_faulty "$@"
+}
+# Boxes for displays of which only the reading is known: boxes NAME KIND ROUND [FLAGS]
+boxes_of() {
+    local name=$1 kind=$2 round=$3 label=$1-$2-$3
+    shift 3
+    [ -d "$work/labels/$label" ] || $python label_displays.py --manifest "$data/$name/manifest.jsonl" --kinds "$kind" \
+        --out "$work/labels/$label" "$@"
+    set_of "$label" "$work/labels/$label/manifest.jsonl" 2
+}
+train() { # train STAGE EPOCHS STEPS BATCH SETS... -- FLAGS
+    local stage=$1 epochs=$2 steps=$3 batch=$4 resume=
+    shift 4
+    [ -e "$work/checkpoints/stage$stage/latest.keras" ] && resume=--resume_training
+    $python "train_stage$stage.py" --epochs "$epochs" --steps_per_epoch "$steps" --batch_size "$batch" $resume \
+        --output "$work/stage$stage.keras" --logs "$work/logs/stage$stage" \
+        --checkpoints "$work/checkpoints/stage$stage" --quiet "$@"
+}
+
+for name in toloka_water iaoqian_water jorvkve_electric anhkhoitran_electric; do
+    set_of "$name" "$data/$name/manifest.jsonl" 1 --size 640
+done
+for name in jorvkve_electric anhkhoitran_electric; do set_of "$name" "$data/$name/manifest.jsonl" 2; done
+[ -d "$work/made" ] || $python synthesize.py meters --count 2200 --seed 100 --out "$work/made"
+[ -d "$work/displays" ] || $python synthesize.py displays --count 6000 --seed 11 --out "$work/displays"
+for stage in 1 2; do
+    [ -d "$work/sets/made/meter_values_dataset_stage$stage" ] || $python make_dataset.py "stage$stage" \
+        --labels "$work/made/stage$stage/labels.json" --images "$work/made/stage$stage/images" --out "$work/sets/made" \
+        --split 0.93 0.07 0 $([ $stage = 1 ] && echo --size 640)
+done
+[ -d "$work/sets/displays" ] || $python make_dataset.py stage2 --labels "$work/displays/stage2/labels.json" \
+    --images "$work/displays/stage2/images" --out "$work/sets/displays" --split 0.97 0.03 0
+
+s=$work/sets
+train 1 44 50 32 --dataset_path "$s/toloka_water" "$s/iaoqian_water" "$s/jorvkve_electric" "$s/anhkhoitran_electric" \
+    "$s/made" --mix 2 1 0.8 0.3 2
+
+stage2() { # stage2 ROUND EPOCHS
+    train 2 "$2" 40 64 --max_side 400 --mix 1.2 1.2 0.3 0.6 0.5 0.15 2.5 --dataset_path \
+        "$s/toloka_water-full_photo-$1" "$s/toloka_water-display_crop-$1" \
+        "$s/iaoqian_water-full_photo-$1" "$s/iaoqian_water-display_crop-$1" \
+        "$s/jorvkve_electric" "$s/anhkhoitran_electric" "$s/displays"
+}
+round() { # round NUMBER [MODEL]: labels of the four sets, first by even division, then by the network so far
+    local model=${2:+--model $2}
+    for kind in full_photo display_crop; do
+        boxes_of toloka_water "$kind" "$1" $model
+        boxes_of iaoqian_water "$kind" "$1" --exact $model
+    done
+}
+round 0
+stage2 0 25
+round 1 "$work/stage2.keras"
+stage2 1 80
+
+cp "$work/stage1.keras" "$work/stage2.keras" deploy/retinanet/
+$python -m retinanet.release "$work/stage1.keras" retinanet/stage1.keras
+$python -m retinanet.release "$work/stage2.keras" retinanet/stage2.keras
+(cd deploy && "$(realpath "$OLDPWD/$python" 2>/dev/null || echo "$python")" prepare_model.py)
