@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def fit_stage1(
     def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
         return evaluate_stage1(network, config, validation, augmentation.fill)
 
-    return fit(model, feed, run, state, evaluate, "score", callbacks, verbose)
+    return fit(model, feed, run, state, evaluate, "score", callbacks, verbose, _fingerprint(validation))
 
 
 def evaluate_stage1(
@@ -191,7 +192,7 @@ def fit_stage2(
     def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
         return evaluate_stage2(network, config, validation)
 
-    return fit(model, feed, run, state, evaluate, "score", callbacks, verbose)
+    return fit(model, feed, run, state, evaluate, "score", callbacks, verbose, _fingerprint(validation))
 
 
 def evaluate_stage2(network: keras.Model, config: Stage2Config, samples: Sequence[Stage2Sample]) -> dict[str, float]:
@@ -253,6 +254,10 @@ def _row(boxes: Float32, labels: np.ndarray) -> tuple[list[int], int]:
     areas = [b for b, c in zip(boxes, labels, strict=True) if c == FLOATP_ID]
     places = sum(a[0] <= x <= a[2] for x, _ in digits for a in areas[:1])
     return [c for _, c in digits], places
+
+
+def _fingerprint(samples: Sequence[Stage1Sample] | Sequence[Stage2Sample]) -> str:
+    return hashlib.sha256("\n".join(s.name for s in samples).encode()).hexdigest()[:16]
 
 
 def _sigmoid(x: Float32) -> Float32:

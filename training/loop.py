@@ -157,6 +157,7 @@ class EpochEnd(keras.callbacks.Callback):
         evaluate: the model with averaged weights -> measures by name; those go to the logs as `val_<name>`.
         best_by: the measure that decides, larger is better.
         state: best value and epochs since, from a checkpoint.
+        measured_on: names the validation pictures; a best value measured on others does not count.
     """
 
     def __init__(
@@ -165,11 +166,13 @@ class EpochEnd(keras.callbacks.Callback):
         evaluate: Callable[[keras.Model, int], dict[str, float]],
         best_by: str,
         state: dict[str, Any],
+        measured_on: str = "",
     ):
         super().__init__()
-        self.run, self.evaluate, self.best_by = run, evaluate, best_by
-        self.best = float(state.get("best", -math.inf))
-        self.waited = int(state.get("waited", 0))
+        self.run, self.evaluate, self.best_by, self.measured_on = run, evaluate, best_by, measured_on
+        comparable = state.get("measured_on", "") == measured_on
+        self.best = float(state.get("best", -math.inf)) if comparable else -math.inf
+        self.waited = int(state.get("waited", 0)) if comparable else 0
         self.started = time.perf_counter()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -201,7 +204,13 @@ class EpochEnd(keras.callbacks.Callback):
         save_atomic(self.model, self.run.checkpoints / "latest.keras")
         write_json_atomic(
             self.run.checkpoints / "latest.json",
-            {"epoch": epoch + 1, "best": self.best, "waited": self.waited, "run": dataclasses.asdict(self.run)},
+            {
+                "epoch": epoch + 1,
+                "best": self.best,
+                "waited": self.waited,
+                "measured_on": self.measured_on,
+                "run": dataclasses.asdict(self.run),
+            },
         )
         shown = "  ".join(f"{k} {v:.4g}" for k, v in logs.items())
         print(f"\nepoch {epoch + 1}/{self.run.epochs}  {shown}", flush=True)
@@ -256,6 +265,7 @@ def fit(
     best_by: str,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int = 1,
+    measured_on: str = "",
 ) -> keras.callbacks.History:
     """Trains from `state` to the run's last epoch."""
     write_json_atomic(run.logs / "run.json", dataclasses.asdict(run))
@@ -264,7 +274,7 @@ def fit(
         epochs=run.epochs,
         initial_epoch=int(state.get("epoch", 0)),
         callbacks=[
-            EpochEnd(run, evaluate, best_by, state),
+            EpochEnd(run, evaluate, best_by, state, measured_on),
             *callbacks,
             keras.callbacks.TensorBoard(str(run.logs), write_graph=True, update_freq="epoch"),
         ],
