@@ -64,7 +64,7 @@ class SetResult:
 def measure(reader: MeterReader, folder: Path, chosen: Iterable[dict[str, Any]], failures: Path | None) -> SetResult:
     """Reads every record twice: from its true corners and from the picture alone."""
     result = SetResult()
-    for record in tqdm(list(chosen), desc=folder.name, unit="photo", leave=False):
+    for record in tqdm(list(chosen), desc=folder.name, unit="photo", leave=False, disable=None):
         try:
             photo = load_image(folder / record["image"])
         except ImageError as error:
@@ -148,7 +148,7 @@ def table(results: dict[str, SetResult]) -> str:
     for name, r in results.items():
         corners = r.corners.summary() if r.corners.ious else {}
         times = ", ".join(f"{np.median(v):.0f}" for v in r.times.values())
-        cer = f"{r.characters.summary()['cer']:.3f}" if r.whole else "-"
+        cer = f"{r.characters.summary()['character_error_rate']:.3f}" if r.whole else "-"
         ece = f"{expected_calibration_error(r.confidences, r.whole):.3f}" if r.whole else "-"
         good = corners["found"] if corners else "-"
         mean = f"{np.mean(r.corners.ious):.3f}" if corners else "-"

@@ -84,7 +84,7 @@ def _with(reader: MeterReader, calibration: Calibration) -> MeterReader:
 def _seen(reader: MeterReader, root: Path, sets: list[str], split: str, names: set[str] | None) -> Iterator[_Seen]:
     for name in sets:
         chosen = [r for r in records(root / name, split, names) if r["kind"] == "full_photo"]
-        for record in tqdm(chosen, desc=name, unit="photo", leave=False):
+        for record in tqdm(chosen, desc=name, unit="photo", leave=False, disable=None):
             photo = load_image(root / name / record["image"])
             found = reader.find_display(photo)
             if found is not None:
