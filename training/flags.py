@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
-from training.loop import RunConfig
+from training.run import OPTIMIZERS, RunConfig
 
 
 def boolean(text: str) -> bool:
@@ -38,12 +40,18 @@ def rate(text: str) -> float:
     return value
 
 
-def training_parser(name: str, description: str, epilog: str, **defaults: object) -> argparse.ArgumentParser:
-    """A parser with all the flags of a training script."""
+def training_parser(
+    name: str, description: str, epilog: str, without: Collection[str] = (), **defaults: object
+) -> argparse.ArgumentParser:
+    """A parser with all the flags of a training script but those named in `without`."""
     parser = argparse.ArgumentParser(
         description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add = parser.add_argument
+
+    def add(flag: str, **settings: Any) -> None:
+        if flag not in without:
+            parser.add_argument(flag, **settings)
+
     add("--dataset_path", nargs="+", required=True, metavar="PATH", help="TFDS set(s): own folder or data_dir above it")
     add("--mix", nargs="+", type=rate, metavar="W", help="how often each set is drawn (default: by its size)")
     add(
@@ -56,6 +64,7 @@ def training_parser(name: str, description: str, epilog: str, **defaults: object
         help="go on from the checkpoint of a killed run",
     )
     add("--initial_weights", type=Path, metavar="FILE", help="a .keras file of the same network to start from")
+    add("--network", metavar="JSON", help='changes to the network, as a file or text: {"fpn_channels": 96}')
     add("--output", type=Path, default=Path("retinanet") / f"{name}.keras", help="best weights (default: %(default)s)")
     add("--logs", type=Path, default=Path("logs") / name, help="TensorBoard logs (default: %(default)s)")
     add("--checkpoints", type=Path, default=Path("checkpoints") / name, help="for resuming (default: %(default)s)")
@@ -64,6 +73,9 @@ def training_parser(name: str, description: str, epilog: str, **defaults: object
     add("--batch_size", type=positive, default=32, help="(default: %(default)s)")
     add("--learning_rate", type=rate, default=2e-3, help="peak after the warm-up (default: %(default)s)")
     add("--weight_decay", type=float, default=1e-4, help="(default: %(default)s)")
+    add("--optimizer", choices=sorted(OPTIMIZERS), default="adamw", help="(default: %(default)s)")
+    add("--ema", type=float, default=0.995, help="momentum of the averaged weights (default: %(default)s)")
+    add("--warmup_steps", type=int, default=200, help="batches until the peak (default: %(default)s)")
     add("--patience", type=int, default=0, help="stop after so many epochs without a gain, 0: never (default: 0)")
     add("--precision", default="mixed_bfloat16", choices=("float32", "mixed_bfloat16", "mixed_float16"))
     add("--workers", type=positive, default=2, help="threads that make batches (default: %(default)s)")
@@ -89,6 +101,9 @@ def run_config(args: argparse.Namespace, name: str, pictures: int) -> RunConfig:
         batch_size=args.batch_size,
         learning_rate=args.learning_rate,
         weight_decay=args.weight_decay,
+        optimizer=args.optimizer,
+        ema=args.ema,
+        warmup_steps=args.warmup_steps,
         patience=args.patience,
         seed=args.seed,
         precision=args.precision,

@@ -13,54 +13,16 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from training.run import OPTIMIZERS, RunConfig
+
 Batch = tuple[np.ndarray, dict[str, np.ndarray]]
 Example = tuple[np.ndarray, dict[str, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """One training run; saved beside the logs.
-
-    Attributes:
-        name: "stage1", "stage2"; names the logs and checkpoints.
-        output: the .keras file that gets the best weights.
-        logs: folder of the TensorBoard logs.
-        checkpoints: folder of the file from which a killed run goes on.
-        epochs: in all, those before a resume included.
-        steps_per_epoch: batches in an epoch.
-        batch_size: pictures in a batch.
-        learning_rate: peak, reached after the warm-up.
-        weight_decay: of AdamW (Loshchilov and Hutter 2019).
-        warmup_steps: batches over which the learning rate rises from zero.
-        ema: momentum of the moving average of the weights, which is what is validated and saved.
-        patience: epochs without a better validation measure before the run stops; 0 never stops it.
-        seed: of views, order and initial weights.
-        precision: Keras dtype policy, for example mixed_bfloat16.
-        workers: threads that make batches.
-    """
-
-    name: str
-    output: Path
-    logs: Path
-    checkpoints: Path
-    epochs: int = 40
-    steps_per_epoch: int = 100
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    warmup_steps: int = 200
-    ema: float = 0.995
-    patience: int = 0
-    seed: int = 0
-    precision: str = "mixed_bfloat16"
-    workers: int = 2
 
 
 class Feed(keras.utils.PyDataset):
@@ -106,7 +68,13 @@ def stack(examples: Sequence[Example]) -> Batch:
 
 
 def optimizer(run: RunConfig) -> keras.optimizers.Optimizer:
-    """AdamW with warm-up, cosine decay and a moving average of the weights."""
+    """The run's optimizer with warm-up, cosine decay and a moving average of the weights.
+
+    Raises:
+        ValueError: an optimizer that is not known.
+    """
+    if run.optimizer not in OPTIMIZERS:
+        raise ValueError(f"optimizer {run.optimizer!r} is unknown; there are {sorted(OPTIMIZERS)}")
     steps = max(run.epochs * run.steps_per_epoch, 1)
     warmup = min(run.warmup_steps, steps // 2)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -118,11 +86,12 @@ def optimizer(run: RunConfig) -> keras.optimizers.Optimizer:
     )
     if not warmup:
         schedule.initial_learning_rate = run.learning_rate
-    adam = keras.optimizers.AdamW(
-        schedule, weight_decay=run.weight_decay, global_clipnorm=5.0, use_ema=True, ema_momentum=run.ema
+    kind, settings = OPTIMIZERS[run.optimizer]
+    chosen = getattr(keras.optimizers, kind)(
+        schedule, weight_decay=run.weight_decay, global_clipnorm=5.0, use_ema=True, ema_momentum=run.ema, **settings
     )
-    adam.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return adam
+    chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return chosen
 
 
 def save_atomic(model: keras.Model, path: Path) -> None:

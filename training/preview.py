@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -70,6 +71,13 @@ def write_sheet(path: Path, tiles: Sequence[Tile], columns: int = 6, cell: tuple
     """Writes a contact sheet as PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, encode_png(contact_sheet(tiles, columns, cell)))
+
+
+def evenly(samples: list[Any], most: int) -> list[Any]:
+    """At most so many of the samples, spread over all of them."""
+    if len(samples) <= most:
+        return samples
+    return [samples[int(place)] for place in np.linspace(0, len(samples) - 1, most)]
 
 
 def _drawn(tile: Tile, height: int, width: int) -> UInt8:

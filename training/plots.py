@@ -1,0 +1,122 @@
+"""Plots as PNG files, drawn without a screen."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reader.image import write_atomic
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from training.tuning import Record
+
+
+def confusion_plot(path: Path, counts: npt.NDArray[np.integer], rows: Sequence[str], columns: Sequence[str]) -> None:
+    """A confusion matrix; each field holds its count and is as dark as its part of the row.
+
+    Args:
+        path: the PNG.
+        counts: (R, C) rows are the truth, columns the answers.
+        rows: names of the rows.
+        columns: names of the columns.
+    """
+    figure = _figure(1.6 + 1.1 * len(columns), 1.4 + 0.9 * len(rows))
+    axes = figure.add_subplot()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        colour = "white" if shares[row, column] > 0.6 else "black"
+        axes.text(column, row, str(count), ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(columns)), [name.replace("_", "\n") for name in columns])
+    axes.set_yticks(range(len(rows)), [name.replace("_", "\n") for name in rows])
+    axes.set_xlabel("answer")
+    axes.set_ylabel("truth")
+    _save(figure, path)
+
+
+def histograms(path: Path, panels: Mapping[str, tuple[Sequence[float], tuple[float, float]]], columns: int = 2) -> None:
+    """Histograms side by side.
+
+    Args:
+        path: the PNG.
+        panels: by title, the values and the range that is shown; what lies outside is counted into the outermost bins.
+        columns: how many stand in a row.
+    """
+    rows = math.ceil(len(panels) / columns)
+    figure = _figure(5 * columns, 3.2 * rows)
+    for number, (title, (values, (low, high))) in enumerate(panels.items()):
+        axes = figure.add_subplot(rows, columns, number + 1)
+        axes.hist(np.clip(np.asarray(values, float), low, high), bins=40, range=(low, high), color="#3b78b8")
+        axes.set_title(f"{title} ({len(values)})")
+        axes.grid(alpha=0.3)
+    _save(figure, path)
+
+
+def bars(path: Path, panels: Mapping[str, Mapping[str, int]], columns: int = 2) -> None:
+    """Counts by name, a panel each."""
+    rows = math.ceil(len(panels) / columns)
+    figure = _figure(5 * columns, 3.2 * rows)
+    for number, (title, counts) in enumerate(panels.items()):
+        axes = figure.add_subplot(rows, columns, number + 1)
+        axes.bar([str(name) for name in counts], list(counts.values()), color="#3b78b8")
+        axes.set_title(title)
+        axes.tick_params(axis="x", rotation=30 if any(len(str(name)) > 6 for name in counts) else 0)
+        axes.grid(alpha=0.3, axis="y")
+    _save(figure, path)
+
+
+def tuning_plot(path: Path, records: Sequence[Record]) -> None:
+    """Left: the losses after the last epoch over the learning rate. Right: the validation loss epoch by epoch."""
+    figure = _figure(11, 4.2)
+    left, right = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
+    others = [name for name in (records[0].params if records else {}) if name != "learning_rate"]
+    several = [name for name in others if len({record.params[name] for record in records}) > 1]
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(", ".join(f"{name} {record.params[name]}" for name in several), []).append(record)
+    for number, (name, group) in enumerate(groups.items()):
+        ended = sorted((r for r in group if math.isfinite(r.objective)), key=lambda r: float(r.params["learning_rate"]))
+        rates = [float(r.params["learning_rate"]) for r in ended]
+        for curve, style, told in (("loss", "--", "loss"), ("val_loss", "-", "validation loss")):
+            losses = [r.last(curve) for r in ended]
+            left.plot(rates, losses, style, marker="o", color=f"C{number}", label=" ".join((told, name)).strip())
+        failed = [float(r.params["learning_rate"]) for r in group if not math.isfinite(r.objective)]
+        if failed:
+            left.plot(failed, [0.97] * len(failed), "rx", transform=left.get_xaxis_transform(), label="failed")
+    left.set(xscale="log", xlabel="learning rate", ylabel="loss after the last epoch")
+    for record in records:
+        curve = "val_loss" if "val_loss" in record.epochs else "loss"
+        if math.isfinite(record.objective):
+            values = record.epochs[curve]
+            right.plot(range(1, len(values) + 1), values, marker=".", label=record.name)
+    right.set(xlabel="epoch", ylabel="validation loss")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=7)
+    _save(figure, path)
+
+
+def _figure(width: float, height: float) -> Any:
+    """A figure of its own (not pyplot's, which wants a screen and keeps figures), inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> None:
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, data.getvalue())
