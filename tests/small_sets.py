@@ -3,10 +3,10 @@
 import json
 
 import numpy as np
+from fake_networks import flat_display, photo_of
 
 from reader.image import letterbox
 from reader.symbols import STAGE1_CLASSES, STAGE2_CLASSES
-from fake_networks import flat_display, photo_of
 from training.tfds_writer import SetWriter, set_name
 
 TINY = {"channels": [4, 8, 8, 8, 8], "blocks": [1, 1, 1, 1], "fpn_channels": 8, "head_convs": 1}

@@ -60,6 +60,21 @@ class ImageFolder:
         return self._by_name.get(name, [])
 
 
+class NamedImages:
+    """Stands in for an `ImageFolder` where only names are wanted: every task has the image that it names."""
+
+    def find(self, file_upload: object, image: object) -> Path:
+        """The name of a task's image, without the prefix of an upload.
+
+        Raises:
+            ImageLookupError: the task names none.
+        """
+        candidates = _candidates(file_upload, image)
+        if not candidates:
+            raise ImageLookupError("names no image (neither file_upload nor data.image)")
+        return Path(PurePosixPath(candidates[-1]).name)
+
+
 def original_name(path: Path, file_upload: object, image: object) -> str:
     """The name of a found file without the prefix of an upload, where it is known to have one.
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.image_files import ImageFolder, ImageLookupError, original_name
+from training.image_files import ImageFolder, ImageLookupError, NamedImages, original_name
 from training.labelstudio_regions import Region, RegionError, class_id, inside, read_polygon, read_rectangle
 
 Json = dict[str, Any]
@@ -66,12 +66,13 @@ class LabelledImage:
     labelled_size: tuple[int, int] | None
 
 
-def read_export(labels: Path, images: Path, stage: int) -> tuple[list[LabelledImage], list[Fault]]:
+def read_export(labels: Path, images: Path | None, stage: int) -> tuple[list[LabelledImage], list[Fault]]:
     """Reads one Label Studio export.
 
     Args:
         labels: the JSON export.
-        images: the folder that holds its images, at any depth.
+        images: the folder that holds its images, at any depth; None for the labels alone, whose paths are then the
+            names that the tasks give.
         stage: 1 (polygons around displays) or 2 (rectangles around digits).
 
     Returns:
@@ -81,9 +82,9 @@ def read_export(labels: Path, images: Path, stage: int) -> tuple[list[LabelledIm
         DatasetError: the file is not a Label Studio JSON export at all, or the folder does not exist.
     """
     tasks = _load_tasks(labels)
-    if not images.is_dir():
+    if images is not None and not images.is_dir():
         raise DatasetError(f"{images} is not a folder; the images of {labels} were wanted there")
-    folder = ImageFolder(images)
+    folder = ImageFolder(images) if images is not None else NamedImages()
     good: list[LabelledImage] = []
     faults: list[Fault] = []
     for number, task in enumerate(tasks):
@@ -115,7 +116,7 @@ def _load_tasks(labels: Path) -> list[Json]:
 
 
 def _read_task(
-    task: Json, stage: int, folder: ImageFolder, file: str, place: str, found: list[str]
+    task: Json, stage: int, folder: ImageFolder | NamedImages, file: str, place: str, found: list[str]
 ) -> LabelledImage | None:
     """One task; appends what is wrong with it to `found`."""
     data = task.get("data")
