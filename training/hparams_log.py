@@ -19,7 +19,7 @@ def write_experiment(folder: Path, values: Mapping[str, Sequence[Value]]) -> Non
 
     for old in folder.glob(f"events.*{_SUFFIX}"):
         old.unlink()
-    hparams = [summary_v2.HParam(name, summary_v2.Discrete(list(tried))) for name, tried in values.items()]
+    hparams = [summary_v2.HParam(name, summary_v2.Discrete(_one_kind(tried))) for name, tried in values.items()]
     metrics = [summary_v2.Metric(tag, group=group, display_name=shown) for tag, group, shown in METRICS]
     _write(folder, "experiment", [summary_v2.hparams_config_pb(hparams, metrics)])
 
@@ -51,6 +51,11 @@ def write_trial(folder: Path, name: str, params: Mapping[str, Value], succeeded:
         )
         summaries.append(summary)
     _write(folder, "trial", summaries)
+
+
+def _one_kind(values: Sequence[Value]) -> list[Value]:
+    """The plugin wants values of one type; whole numbers among others become such."""
+    return [float(value) for value in values] if any(isinstance(value, float) for value in values) else list(values)
 
 
 def _write(folder: Path, name: str, summaries: Sequence[object]) -> None:

@@ -68,7 +68,7 @@ def bars(path: Path, panels: Mapping[str, Mapping[str, int]], columns: int = 2) 
         axes = figure.add_subplot(rows, columns, number + 1)
         axes.bar([str(name) for name in counts], list(counts.values()), color="#3b78b8")
         axes.set_title(title)
-        axes.tick_params(axis="x", rotation=30 if any(len(str(name)) > 6 for name in counts) else 0)
+        axes.tick_params(axis="x", rotation=40 if any(len(str(name)) > 4 for name in counts) else 0)
         axes.grid(alpha=0.3, axis="y")
     _save(figure, path)
 
