@@ -15,7 +15,19 @@ from retinanet.config import NetworkConfig, Stage1Config, Stage2Config
 
 @keras.saving.register_keras_serializable("counter_recognition")
 class Normalization255(layers.Layer):
-    """uint8 RGB -> about -1 to 1. Normalisation lives in the network, so that training and serving cannot differ."""
+    """uint8 RGB -> about -1 to 1. Normalisation lives in the network, so that training and serving cannot differ.
+
+    Every network begins with it, so it also carries the network's configuration into the .keras file, as plain values:
+    `retinanet.release.load` finds it there. None in files from before that.
+    """
+
+    def __init__(self, network: dict[str, Any] | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.network = network
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "network": self.network}
 
     def call(self, inputs: Any) -> Any:
         """(B, H, W, 3) 0..255 -> the same shape in the layer's compute type."""
@@ -125,7 +137,7 @@ def build(config: NetworkConfig) -> keras.Model:
         raise ValueError(f"backbone {config.backbone!r} is unknown; there are {sorted(backbones)}")
     stage1 = isinstance(config, Stage1Config)
     image = keras.Input((*config.input_size, 3), dtype="uint8", name="image")
-    features = backbones[config.backbone](Normalization255(name="normalize")(image), config)
+    features = backbones[config.backbone](Normalization255(config.to_dict(), name="normalize")(image), config)
     levels = _pyramid(features, config.fpn_channels)
     if isinstance(config, Stage1Config):
         anchors, regression, size, classes = config.orientations, "corners", 8, len(config.classes)
