@@ -1,8 +1,10 @@
 """Trains stage 1: finds the display's corners and class on a photo."""
 
+from __future__ import annotations
+
 import sys
 
-from retinanet.train import main
+from retinanet import train
 from training.flags import training_parser
 
 EXAMPLES = """examples:
@@ -13,7 +15,13 @@ EXAMPLES = """examples:
   python train_stage1.py --dataset_path datasets/my_meters --preview augmented.png
 """
 
-if __name__ == "__main__":
-    parser = training_parser("stage1", "Trains stage 1: finds the display's corners and class on a photo.", EXAMPLES)
+
+def main(arguments: list[str] | None = None) -> int:
+    """Flags, then one call; the exit code."""
+    parser = training_parser("stage1", __doc__, EXAMPLES)
     parser.set_defaults(max_side=640)
-    sys.exit(main(1, parser.parse_args()))
+    return train.main(1, parser.parse_args(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,8 +1,10 @@
 """Trains stage 2: finds the digits and the decimal area on the rectified display."""
 
+from __future__ import annotations
+
 import sys
 
-from retinanet.train import main
+from retinanet import train
 from training.flags import training_parser
 
 EXAMPLES = """examples:
@@ -13,9 +15,13 @@ EXAMPLES = """examples:
   python train_stage2.py --dataset_path datasets/my_meters --preview augmented.png
 """
 
-if __name__ == "__main__":
-    parser = training_parser(
-        "stage2", "Trains stage 2: finds the digits and the decimal area on the rectified display.", EXAMPLES
-    )
+
+def main(arguments: list[str] | None = None) -> int:
+    """Flags, then one call; the exit code."""
+    parser = training_parser("stage2", __doc__, EXAMPLES)
     parser.set_defaults(max_side=512, batch_size=64)
-    sys.exit(main(2, parser.parse_args()))
+    return train.main(2, parser.parse_args(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

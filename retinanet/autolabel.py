@@ -19,6 +19,7 @@ from reader.image import load_image
 from reader.symbols import STAGE2_CLASSES
 from reader.types import UInt8
 from training.alignment import Aligned, align, divide, layouts
+from training.augment import stretch
 
 
 class LabelError(ValueError):
@@ -84,9 +85,7 @@ def label_displays(
             counts["labelled"] += 1
             if label.disagreements:
                 counts["labelled with a disagreeing digit"] += 1
-            cv2.imwrite(
-                str(partial / "crops" / cut.name), cut.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]
-            )
+            cv2.imwrite(str(partial / "crops" / cut.name), cut.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
             good.write(json.dumps(_record(cut, label)) + "\n")
     partial.replace(out)
     return dict(counts)
@@ -143,17 +142,18 @@ def _evenly(cuts: list[_Cut], exact: bool, drums: int | None) -> Iterator[Aligne
 
 
 def _by_model(cuts: list[_Cut], path: Path, exact: bool, tolerated: int) -> Iterator[Aligned | None]:
-    import keras
-
     from retinanet.anchors import box_anchors, decode_boxes
     from retinanet.config import Stage2Config
     from retinanet.fit import digit_detections
+    from retinanet.release import load
 
-    network, config = keras.models.load_model(path, compile=False), Stage2Config()
+    network, config = load(path)
+    if not isinstance(config, Stage2Config):
+        raise LabelError(f"{path}: holds {network.name}; a stage 2 network was wanted")
     anchors, (height, width) = box_anchors(config), config.input_size
     for start in tqdm(range(0, len(cuts), 64), desc="reading displays", unit="batch"):
         part = cuts[start : start + 64]
-        views = np.stack([cv2.resize(c.image, (width, height), interpolation=cv2.INTER_AREA) for c in part])
+        views = np.stack([stretch(c.image, config.input_size) for c in part])
         raw = network.predict_on_batch(views)
         for cut, logits, deltas in zip(part, raw["classes"], raw["boxes"], strict=True):
             boxes, probabilities = digit_detections(np.asarray(logits), decode_boxes(np.asarray(deltas), anchors))

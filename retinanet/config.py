@@ -34,7 +34,20 @@ class NetworkConfig:
     head_convs: int = 2
     prior: float = 0.01
 
-    #: Strides of the pyramid's levels, in pixels.
+    def __post_init__(self) -> None:
+        size, wanted = self.input_size, "input_size: height and width, positive multiples of 32, wanted"
+        if len(size) != 2 or any(not isinstance(side, int) or side < 32 or side % 32 for side in size):
+            raise ValueError(f"{wanted}; {size} came")
+        for name, count, least in (("channels", 5, 1), ("blocks", 4, 0)):
+            values = getattr(self, name)
+            if len(values) != count or any(not isinstance(value, int) or value < least for value in values):
+                raise ValueError(f"{name}: {count} whole numbers of at least {least} wanted; {values} came")
+        for name, least in (("fpn_channels", 1), ("head_convs", 0)):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < least:
+                raise ValueError(f"{name}: a whole number of at least {least} wanted; {getattr(self, name)} came")
+        if not 0 < self.prior < 1:
+            raise ValueError(f"prior: a number between 0 and 1 wanted; {self.prior} came")
+
     @property
     def strides(self) -> tuple[int, int, int]:
         """Strides of the pyramid's levels in input pixels."""
@@ -49,13 +62,18 @@ class NetworkConfig:
         """The configuration of `values`.
 
         Raises:
-            ValueError: a key that this class does not know.
+            ValueError: no mapping, a key that this class does not know, or a value that makes no network.
         """
+        if not isinstance(values, dict):
+            raise ValueError(f"{cls.__name__}: names and values wanted, {type(values).__name__} came")
         known = {f.name for f in dataclasses.fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
             raise ValueError(f"{cls.__name__}: unknown keys {unknown}; known are {sorted(known)}")
-        return cls(**{k: _as_tuple(v) for k, v in values.items()})
+        try:
+            return cls(**{k: _as_tuple(v) for k, v in values.items()})
+        except TypeError as error:
+            raise ValueError(f"{cls.__name__}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -85,6 +103,13 @@ class Stage1Config(NetworkConfig):
     angle_tolerance: float = 52.0
     classes: tuple[str, ...] = STAGE1_CLASSES
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.input_size[0] != self.input_size[1]:
+            raise ValueError(f"input_size: a square wanted, photos are letterboxed; {self.input_size} came")
+        if not isinstance(self.orientations, int) or self.orientations < 1:
+            raise ValueError(f"orientations: a whole number of at least 1 wanted; {self.orientations} came")
+
 
 @dataclass(frozen=True)
 class Stage2Config(NetworkConfig):
@@ -110,6 +135,12 @@ class Stage2Config(NetworkConfig):
     positive_iou: float = 0.5
     ignore_iou: float = 0.4
     classes: tuple[str, ...] = STAGE2_CLASSES
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shapes = [len(level) for level in self.anchors]
+        if len(shapes) != len(self.strides) or len(set(shapes)) != 1 or not shapes[0]:
+            raise ValueError(f"anchors: {len(self.strides)} levels of equally many shapes wanted; {shapes} came")
 
 
 def _as_tuple(value: Any) -> Any:

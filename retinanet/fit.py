@@ -6,25 +6,27 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from reader.displays import best_display
 from reader.geometry import inverse, quad_iou, second_look, warp, warp_points
+from reader.image import letterbox
 from reader.symbols import FLOATP_ID
 from reader.types import Float32, UInt8
-from retinanet.anchors import box_anchors, box_iou, decode_boxes, oriented_anchors
+from retinanet.anchors import OrientedAnchors, box_anchors, box_iou, decode_boxes, oriented_anchors
 from retinanet.config import NetworkConfig, Stage1Config, Stage2Config
-from retinanet.losses import WeightedFocalLoss, WeightedSmoothL1
+from retinanet.losses import ScaledSmoothL1, WeightedFocalLoss
 from retinanet.model import build
+from retinanet.release import embedded_config, load
 from retinanet.targets import Stage1Targets, Stage2Targets
 from training.augment import (
     DigitPool,
     Stage1Augmentation,
     Stage2Augmentation,
     plain_display,
-    plain_view,
     stage1_view,
     stage2_view,
 )
@@ -47,35 +49,41 @@ def _chances(sets: Sequence[Weighted]) -> list[float]:
     return [s.weight / max(len(s.samples), 1) for s in sets for _ in s.samples]
 
 
-def _model(config: NetworkConfig, run: RunConfig, resume: bool, initial: Path | None, regression: str, weight: float):
+def _model(
+    config: NetworkConfig, run: RunConfig, resume: bool, initial: Path | None, regression: str, weight: float
+) -> tuple[keras.Model, dict[str, Any]]:
     def create() -> keras.Model:
         network = build(config)
         if initial is not None:
-            source = keras.models.load_model(initial, compile=False)
+            source, came = load(initial)
+            _check_same(came, config, f"--initial_weights: {initial}")
             network.set_weights(source.get_weights())
         return network
 
-    losses = {"classes": WeightedFocalLoss(), regression: _scaled(WeightedSmoothL1(), weight)}
-    return prepare(create, losses, run, resume)
+    losses = {"classes": WeightedFocalLoss(), regression: ScaledSmoothL1(weight)}
+    model, state = prepare(create, losses, run, resume)
+    if resume:
+        _check_same(embedded_config(model), config, f"--resume_training: {run.checkpoints}")
+    return model, state
 
 
-@keras.saving.register_keras_serializable("counter_recognition")
-class _ScaledSmoothL1(WeightedSmoothL1):
-    """Smooth L1 times a factor."""
-
-    def __init__(self, scale: float = 1.0, **kwargs):
-        super().__init__(**kwargs)
-        self.scale = scale
-
-    def call(self, y_true, y_pred):
-        return self.scale * super().call(y_true, y_pred)
-
-    def get_config(self):
-        return {**super().get_config(), "scale": self.scale}
-
-
-def _scaled(loss: WeightedSmoothL1, scale: float) -> WeightedSmoothL1:
-    return _ScaledSmoothL1(scale, beta=loss.beta)
+def _check_same(came: NetworkConfig, wanted: NetworkConfig, what: str) -> None:
+    """Raises ValueError where a file's weights belong to another network."""
+    if type(came) is not type(wanted):
+        raise ValueError(f"{what} has a network of {type(came).__name__}; {type(wanted).__name__} wanted")
+    one, other = came.to_dict(), wanted.to_dict()
+    for key in (
+        "input_size",
+        "backbone",
+        "channels",
+        "blocks",
+        "fpn_channels",
+        "head_convs",
+        "orientations",
+        "anchors",
+    ):
+        if one.get(key) != other.get(key):
+            raise ValueError(f"{what} has a network with {key} {one[key]}; {other[key]} wanted")
 
 
 def fit_stage1(
@@ -116,19 +124,17 @@ def evaluate_stage1(
     with_display = [s for s in samples if len(s.corners)]
     if not with_display:
         return {"score": 0.0}
-    views, truths = zip(*(plain_view(s.image, s.corners[:1], config.input_size) for s in with_display), strict=True)
-    first = _predict_corners(network, np.stack(views), anchors)
+    views = [letterbox(s.image, config.input_size[0]) for s in with_display]
+    first = _predict_corners(network, np.stack([view for view, _ in views]), anchors)
     ious1, ious2, right = [], [], []
     closer, maps = [], []
-    for sample, truth, found in zip(with_display, truths, first, strict=True):
-        quad, _ = found
-        ious1.append(quad_iou(quad, truth[0]))
-        to_view = _letterbox_matrix(sample.image, config.input_size)
-        on_photo = warp_points(quad, np.linalg.inv(to_view))
+    for sample, (_, placed), (quad, _) in zip(with_display, views, first, strict=True):
+        on_photo = placed.inverse(quad)
+        ious1.append(quad_iou(on_photo, sample.corners[0]))
         try:
             again = second_look(on_photo, config.input_size[0], fill)
-        except ValueError:
-            again = to_view  # the first look found no area; look at the whole again
+        except ValueError:  # the first look found no area; look at the whole again
+            again = np.array([[placed.scale_x, 0, placed.left], [0, placed.scale_y, placed.top], [0, 0, 1.0]])
         maps.append(again)
         closer.append(warp(sample.image, again, config.input_size))
     for sample, matrix, (quad, label) in zip(
@@ -148,13 +154,7 @@ def evaluate_stage1(
     }
 
 
-def _letterbox_matrix(image: UInt8, size: tuple[int, int]) -> np.ndarray:
-    h, w = image.shape[:2]
-    scale = min(size[0] / h, size[1] / w)
-    return np.array([[scale, 0, (size[1] - scale * w) / 2], [0, scale, (size[0] - scale * h) / 2], [0, 0, 1]])
-
-
-def _predict_corners(network: keras.Model, images: UInt8, anchors) -> list[tuple[Float32, int]]:
+def _predict_corners(network: keras.Model, images: UInt8, anchors: OrientedAnchors) -> list[tuple[Float32, int]]:
     raw = network.predict(images, batch_size=32, verbose=0)
     found = []
     for logits, offsets in zip(raw["classes"], raw["corners"], strict=True):

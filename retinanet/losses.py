@@ -55,3 +55,21 @@ class WeightedSmoothL1(keras.losses.Loss):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "beta": self.beta}
+
+
+# The name under which files from earlier trainings hold it.
+@keras.saving.register_keras_serializable("counter_recognition", "_ScaledSmoothL1")
+class ScaledSmoothL1(WeightedSmoothL1):
+    """`WeightedSmoothL1` times a factor: how much the regression counts beside the classes."""
+
+    def __init__(self, scale: float = 1.0, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """(B, A, n + 1) targets, (B, A, n) predictions -> (B,) losses."""
+        return self.scale * super().call(y_true, y_pred)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "scale": self.scale}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -40,7 +41,9 @@ def _train(stage: int, args: argparse.Namespace) -> int:
         write_sheet(Path(args.preview), augmented_tiles(samples, _network(stage, args), args.seed), *LAYOUT[stage])
         print(f"augmented samples: {args.preview}")
         return 0
-    train(stage, args)
+    losses = train(stage, args).history.get("loss", [])
+    if losses and not math.isfinite(losses[-1]):
+        raise ValueError(f"the loss became {losses[-1]}; a smaller --learning_rate is wanted")
     print(f"best weights: {args.output}; curves: tensorboard --logdir {args.logs}")
     return 0
 
@@ -94,7 +97,8 @@ def load_sets(stage: int, args: argparse.Namespace) -> tuple[list[list], list]:
         if not samples:
             raise DatasetError(f"{path}: the split 'train' is empty")
     validation = [s for path in args.dataset_path for s in load([path], "validation", max_side=args.max_side)]
-    print(f"{len(validation)} validation pictures")
+    told = "" if validation else ": the weights of the last epoch will count as the best"
+    print(f"{len(validation)} validation pictures{told}")
     # Evenly over all sets, the same ones in every epoch and run.
     return sets, validation[:: -(-len(validation) // args.max_validation) or 1]
 

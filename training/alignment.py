@@ -1,8 +1,8 @@
 """Boxes for displays of which only the reading is known.
 
 Real sets give a reading, seldom boxes. Drums stand at even distances, so a first guess divides the display evenly; a
-network trained on that (and on made displays) then finds the digits, and where what it finds agrees with the reading its
-boxes become labels (self-training by alignment). The reading always has the last word on a digit's value.
+network trained on that (and on made displays) then finds the digits, and where what it finds agrees with the reading
+its boxes become labels (self-training by alignment). The reading always has the last word on a digit's value.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from reader.geometry import box_corners, warp, warp_points
+from reader.image import letterbox
 from reader.symbols import DIGITS, FLOATP_ID
 from reader.types import Float32, UInt8
 from training.datasets import Stage1Sample, Stage2Sample
@@ -57,22 +59,30 @@ def _tilt(size: tuple[int, int], rng: Rng, amount: float) -> np.ndarray:
     return cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
 
 
-def _warp_points(points: np.ndarray, matrix: np.ndarray) -> Float32:
-    flat = np.asarray(points, np.float64).reshape(-1, 2)
-    p = np.concatenate([flat, np.ones((len(flat), 1))], 1) @ matrix.T
-    return (p[:, :2] / p[:, 2:]).reshape(np.shape(points)).astype(np.float32)
+def _warp(image: UInt8, matrix: np.ndarray, size: tuple[int, int], scale: float, border: int) -> UInt8:
+    """Warps, with a prior reduction where the view shrinks the picture, so that nothing aliases.
 
+    `reader.geometry.warp` does the same by drawing a finer picture first, which takes several times as long.
 
-def _warp(image: UInt8, matrix: np.ndarray, size: tuple[int, int], rng: Rng) -> UInt8:
-    """Warps with a prior reduction where the view shrinks the picture, so that nothing aliases."""
-    scale = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
+    Args:
+        image: (H, W, 3) uint8.
+        matrix: (3, 3), picture to view, in continuous coordinates as everywhere.
+        size: (height, width) of the view.
+        scale: view pixels per picture pixel, about.
+        border: of OpenCV's borders, what stands outside the picture.
+    """
     if scale < 0.6:
         factor = max(scale * 1.2, 0.05)
         h, w = image.shape[:2]
         image = cv2.resize(image, (max(1, round(w * factor)), max(1, round(h * factor))), interpolation=cv2.INTER_AREA)
         matrix = matrix @ np.diag([w / image.shape[1], h / image.shape[0], 1.0])
-    border = cv2.BORDER_CONSTANT if rng.random() < 0.7 else cv2.BORDER_REPLICATE
+    # OpenCV counts pixel centres as whole numbers, we count pixel edges.
+    matrix = _move(-0.5) @ matrix @ _move(0.5)
     return cv2.warpPerspective(image, matrix, (size[1], size[0]), flags=cv2.INTER_LINEAR, borderMode=border)
+
+
+def _move(distance: float) -> np.ndarray:
+    return np.array([[1, 0, distance], [0, 1, distance], [0, 0, 1.0]])
 
 
 def stage1_view(
@@ -92,22 +102,36 @@ def stage1_view(
             matrix = _elsewhere(sample, size, rng)
         else:
             matrix = _first_look(sample, size, rng, settings, gentle=attempt > 8)
-        corners = _warp_points(sample.corners, matrix) if len(sample.corners) else sample.corners
+        corners = warp_points(sample.corners, matrix).astype(np.float32)
         inside = [_visible(c, size) for c in corners]
         # A display cut in two is neither a display nor background: such a view teaches nothing.
         if all(v > 0.97 or v < 0.02 for v in inside):
             break
     keep = np.array([v > 0.5 for v in inside], bool)
-    image = _warp(sample.image, matrix, size, rng)
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
+    border = cv2.BORDER_CONSTANT if rng.random() < 0.7 else cv2.BORDER_REPLICATE
+    image = _warp(sample.image, matrix, size, scale, border)
     return distort(image, rng), corners[keep].reshape(-1, 4, 2), sample.labels[keep]
 
 
 def plain_view(image: UInt8, corners: Float32, size: tuple[int, int]) -> tuple[UInt8, Float32]:
-    """The first look as the reader takes it: the whole photo, letterboxed, nothing else changed."""
-    h, w = image.shape[:2]
-    matrix = _similarity((w / 2, h / 2), (size[1] / 2, size[0] / 2), min(size[0] / h, size[1] / w), 0)
-    view = _warp(image, matrix, size, np.random.default_rng(0))
-    return view, _warp_points(corners, matrix)
+    """The first look as the reader takes it: the whole photo, letterboxed by the reader's own function.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        corners: (N, 4, 2) in its pixels.
+        size: (height, width) of the view, equal.
+
+    Returns:
+        The view (height, width, 3) uint8 and the corners (N, 4, 2) float32 in its pixels.
+
+    Raises:
+        ValueError: the view is no square.
+    """
+    if size[0] != size[1]:
+        raise ValueError(f"photos are letterboxed into a square; {size} came")
+    view, placed = letterbox(image, size[0])
+    return view, placed.forward(corners).astype(np.float32)
 
 
 def _first_look(
@@ -235,46 +259,49 @@ def stage2_view(
     h, w = sample.image.shape[:2]
     source = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
     error = rng.normal(0, settings.jitter, (4, 2)) + rng.normal(0, settings.shift, 2)
-    stretch = 1 + rng.normal(0, 0.04, 2)
-    cut = (source - source.mean(0)) * stretch + source.mean(0) + error * h
+    growth = 1 + rng.normal(0, 0.04, 2)
+    cut = (source - source.mean(0)) * growth + source.mean(0) + error * h
     target = np.array([[0, 0], [size[1], 0], [size[1], size[0]], [0, size[0]]], np.float32)
     matrix = cv2.getPerspectiveTransform(cut.astype(np.float32), target)
-    scale_y = size[0] / h
-    image = sample.image
-    if scale_y < 0.6:  # no aliasing
-        image = cv2.resize(
-            image, (max(1, int(w * scale_y * 1.2)), max(1, int(h * scale_y * 1.2))), interpolation=cv2.INTER_AREA
-        )
-        matrix = matrix @ np.diag([w / image.shape[1], h / image.shape[0], 1.0])
     border = cv2.BORDER_REPLICATE if rng.random() < 0.8 else cv2.BORDER_REFLECT_101
-    view = cv2.warpPerspective(image, matrix, (size[1], size[0]), flags=cv2.INTER_LINEAR, borderMode=border)
+    view = _warp(sample.image, matrix, size, size[0] / h, border)
     if rng.random() < settings.negative:
         view = 255 - view
-    boxes = _warp_boxes(sample.boxes, sample.image.shape[:2], image.shape[:2], matrix)
+    boxes = _warp_boxes(sample.boxes, matrix)
     boxes, labels = _clip_boxes(boxes, sample.labels, size)
     return distort(view, rng), boxes, labels
 
 
 def plain_display(sample: Stage2Sample, size: tuple[int, int]) -> tuple[UInt8, Float32]:
-    """The display as the reader shows it to the network: stretched to the input size, nothing else changed."""
+    """The display as the reader shows it to the network: stretched to the input size by `stretch`.
+
+    Returns:
+        The view (height, width, 3) uint8 and the boxes (N, 4) float32 xyxy in its pixels.
+    """
     h, w = sample.image.shape[:2]
-    shrinking = size[0] < h or size[1] < w
-    image = cv2.resize(
-        sample.image, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    return stretch(sample.image, size), (sample.boxes * [size[1] / w, size[0] / h, size[1] / w, size[0] / h]).astype(
+        np.float32
     )
-    return image, (sample.boxes * [size[1] / w, size[0] / h, size[1] / w, size[0] / h]).astype(np.float32)
 
 
-def _warp_boxes(boxes: Float32, was: tuple[int, int], now: tuple[int, int], matrix: np.ndarray) -> Float32:
+def stretch(display: UInt8, size: tuple[int, int]) -> UInt8:
+    """A rectified display (h, w, 3) uint8, stretched to (height, width) with the sampling of `reader.geometry.warp`.
+
+    That is how the reader draws a display out of a photo. A photo goes on outside of the display, so the edge is
+    continued here; without that the outermost pixels would be mixed with black.
+    """
+    h, w = display.shape[:2]
+    scaled = np.diag([size[1] / w, size[0] / h, 1.0])
+    room = 1
+    framed = cv2.copyMakeBorder(display, room, room, room, room, cv2.BORDER_REPLICATE)
+    return warp(framed, scaled @ _move(-room), size)
+
+
+def _warp_boxes(boxes: Float32, matrix: np.ndarray) -> Float32:
     """Upright boxes around warped boxes; centre and mean sides, so that a small turn does not inflate them."""
     if not len(boxes):
         return boxes.reshape(0, 4)
-    s = np.array([now[1] / was[1], now[0] / was[0]])
-    b = boxes.reshape(-1, 2, 2) * s
-    quads = np.stack(
-        [b[:, 0], np.stack([b[:, 1, 0], b[:, 0, 1]], -1), b[:, 1], np.stack([b[:, 0, 0], b[:, 1, 1]], -1)], 1
-    )
-    q = _warp_points(quads, matrix)  # (n, 4, 2)
+    q = warp_points(box_corners(boxes), matrix)  # (n, 4, 2)
     left, right = (q[:, 0, 0] + q[:, 3, 0]) / 2, (q[:, 1, 0] + q[:, 2, 0]) / 2
     top, bottom = (q[:, 0, 1] + q[:, 1, 1]) / 2, (q[:, 2, 1] + q[:, 3, 1]) / 2
     return np.stack([left, top, right, bottom], -1).astype(np.float32)

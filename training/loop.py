@@ -1,17 +1,20 @@
 """The training loop: compile, feed, callbacks, checkpoints, resume. Knows no architecture.
 
 A run writes three things: `output` (the best weights so far, with optimizer state), `checkpoints/<name>/latest.keras`
-(everything that a killed run needs to go on) and TensorBoard logs. Each file is written under another name first and
-then renamed, so a full disk or a kill during a save leaves the last good file as it was.
+(everything that a killed run needs to go on, the epoch included: one file, so that its parts cannot disagree) and
+TensorBoard logs. Each file is written under another name first and then renamed, so a full disk or a kill during a save
+leaves the last good file as it was.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import os
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,9 @@ from training.run import OPTIMIZERS, RunConfig
 
 Batch = tuple[np.ndarray, dict[str, np.ndarray]]
 Example = tuple[np.ndarray, dict[str, np.ndarray]]
+
+#: Beside Keras' own members in latest.keras, which is a zip archive.
+_STATE = "run_state.json"
 
 
 class Feed(keras.utils.PyDataset):
@@ -94,12 +100,19 @@ def optimizer(run: RunConfig) -> keras.optimizers.Optimizer:
     return chosen
 
 
-def save_atomic(model: keras.Model, path: Path) -> None:
-    """Writes a .keras file whole or not at all."""
+def save_atomic(model: keras.Model, path: Path, state: dict[str, Any] | None = None) -> None:
+    """Writes a .keras file whole or not at all; `state` goes into the same file.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; the file at `path` is as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.{os.getpid()}.keras")
     try:
         model.save(partial)
+        if state is not None:
+            with zipfile.ZipFile(partial, "a") as archive:
+                archive.writestr(_STATE, _json(state))
         with partial.open("rb") as written:
             os.fsync(written.fileno())
         partial.replace(path)
@@ -107,15 +120,37 @@ def save_atomic(model: keras.Model, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
+def read_state(path: Path) -> dict[str, Any]:
+    """What `save_atomic` stored beside the weights; files from before that have it in a .json beside them.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no .keras file, or holds no state.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"--resume_training: there is no checkpoint {path}; start without the flag")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if _STATE in archive.namelist():
+                return dict(json.loads(archive.read(_STATE)))
+        return dict(json.loads(path.with_suffix(".json").read_text()))
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"--resume_training: {path} is no checkpoint of a run ({error})") from error
+
+
 def write_json_atomic(path: Path, content: Any) -> None:
     """Writes a JSON file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(json.dumps(content, indent=1, default=str))
+        partial.write_text(_json(content))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=1, default=str)
 
 
 class EpochEnd(keras.callbacks.Callback):
@@ -163,24 +198,21 @@ class EpochEnd(keras.callbacks.Callback):
             measures = self.evaluate(self.model, epoch)
             logs.update({f"val_{k}": v for k, v in measures.items()})
             value = measures[self.best_by]
-            if value > self.best:
-                self.best, self.waited = value, 0
+            self.waited = 0 if value > self.best else self.waited + 1
+            if value >= self.best:  # of equals the later; without validation pictures all are equal
+                self.best = value
                 save_atomic(self.model, self.run.output)
-            else:
-                self.waited += 1
         finally:
             self._swap()
-        save_atomic(self.model, self.run.checkpoints / "latest.keras")
-        write_json_atomic(
-            self.run.checkpoints / "latest.json",
-            {
-                "epoch": epoch + 1,
-                "best": self.best,
-                "waited": self.waited,
-                "measured_on": self.measured_on,
-                "run": dataclasses.asdict(self.run),
-            },
-        )
+        state = {
+            "epoch": epoch + 1,
+            "best": self.best,
+            "waited": self.waited,
+            "measured_on": self.measured_on,
+            "run": dataclasses.asdict(self.run),
+        }
+        save_atomic(self.model, self.run.checkpoints / "latest.keras", state)
+        write_json_atomic(self.run.checkpoints / "latest.json", state)  # for people; resuming does not need it
         shown = "  ".join(f"{k} {v:.4g}" for k, v in logs.items())
         print(f"\nepoch {epoch + 1}/{self.run.epochs}  {shown}", flush=True)
         if self.run.patience and self.waited >= self.run.patience:
@@ -203,26 +235,67 @@ def prepare(
 
     Raises:
         FileNotFoundError: asked to resume where there is no checkpoint.
+        ValueError: the checkpoint is none, or another optimizer's.
     """
     keras.utils.set_random_seed(run.seed)
     keras.mixed_precision.set_dtype_policy(run.precision)
     latest = run.checkpoints / "latest.keras"
-    if not resume:
-        model = build()
-        model.compile(optimizer(run), loss=losses)
-        return model, {}
-    if not latest.exists():
-        raise FileNotFoundError(f"--resume_training: there is no checkpoint {latest}; start without the flag")
-    state = json.loads((run.checkpoints / "latest.json").read_text())
-    old = keras.models.load_model(latest)
-    # A fresh optimizer of the same kind takes the state over, so that more epochs or another rate can be asked for.
-    adam = optimizer(run)
-    adam.build(old.trainable_variables)
-    for target, source in zip(adam.variables, old.optimizer.variables, strict=True):
+    state = read_state(latest) if resume else {}
+    with all_devices(run.batch_size):
+        model = keras.models.load_model(latest) if resume else build()
+        fresh = optimizer(run)
+        if resume:
+            _take_over(fresh, model, latest)
+        model.compile(fresh, loss=losses)
+    return model, state
+
+
+def _take_over(fresh: keras.optimizers.Optimizer, model: keras.Model, path: Path) -> None:
+    """Gives a loaded model's optimizer state to a fresh optimizer, which may have another rate or more epochs to go.
+
+    Raises:
+        ValueError: the model was not trained, or with an optimizer of another kind.
+    """
+    old = model.optimizer
+    if type(old) is not type(fresh):
+        came = "none" if old is None else type(old).__name__
+        wanted = type(fresh).__name__
+        raise ValueError(f"--resume_training: {path} has the state of the optimizer {came}; {wanted} wanted")
+    fresh.build(model.trainable_variables)
+    for target, source in zip(fresh.variables, old.variables, strict=True):
         if target.shape == source.shape and "learning_rate" not in target.path:
             target.assign(source)
-    old.compile(adam, loss=losses)
-    return old, state
+
+
+def all_devices(batch_size: int) -> contextlib.AbstractContextManager[Any]:
+    """Within it a model is made that trains on all GPUs of this machine, where the backend is TensorFlow.
+
+    Each GPU gets a part of every batch; with one GPU or none nothing changes.
+
+    Args:
+        batch_size: pictures in a batch, which the GPUs share.
+
+    Raises:
+        ValueError: fewer pictures than GPUs.
+    """
+    devices = _gpus()
+    if len(devices) < 2:
+        return contextlib.nullcontext()
+    if batch_size < len(devices):
+        raise ValueError(f"--batch_size of at least {len(devices)} wanted, a picture for each GPU; {batch_size} came")
+    import tensorflow as tf
+
+    print(f"training on {len(devices)} GPUs", flush=True)
+    return tf.distribute.MirroredStrategy(devices).scope()
+
+
+def _gpus() -> list[str]:
+    """Names of the GPUs that TensorFlow sees; none where another backend trains."""
+    if keras.backend.backend() != "tensorflow":
+        return []
+    import tensorflow as tf
+
+    return [device.name for device in tf.config.list_logical_devices("GPU")]
 
 
 def fit(
@@ -237,9 +310,12 @@ def fit(
     measured_on: str = "",
 ) -> keras.callbacks.History:
     """Trains from `state` to the run's last epoch."""
+    if int(state.get("epoch", 0)) >= run.epochs:
+        print(f"nothing to do: {state['epoch']} epochs are done, --epochs asks for {run.epochs}")
     write_json_atomic(run.logs / "run.json", dataclasses.asdict(run))
     return model.fit(
         feed,
+        shuffle=False,  # the feed draws at random itself; Keras would change the order of batches after a resume
         epochs=run.epochs,
         initial_epoch=int(state.get("epoch", 0)),
         callbacks=[
