@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import keras
 import numpy as np
@@ -12,6 +14,9 @@ from reader.pipeline import MeterReader
 from reader.types import UInt8
 from retinanet.config import NetworkConfig, Stage1Config, Stage2Config
 from retinanet.model import detector
+from retinanet.release import ReleaseError, load
+
+_Config = TypeVar("_Config", bound=NetworkConfig)
 
 
 class KerasNetwork:
@@ -31,13 +36,38 @@ class KerasNetwork:
 
 
 def keras_reader(stage1: Path, stage2: Path, bundle: Bundle | None = None, min_confidence: float = 0.0) -> MeterReader:
-    """A reader on two .keras files, with the settings of `bundle` or the defaults."""
-    first, second = Stage1Config(), Stage2Config()
+    """A reader on two .keras files, with the settings of `bundle` or the defaults.
+
+    Raises:
+        ReleaseError: a file that is no network of its stage; the message is one line.
+    """
+    (network1, first), (network2, second) = _load(stage1, Stage1Config), _load(stage2, Stage2Config)
     settings = bundle or Bundle(
         Stage1Settings(first.input_size[0], {}), Stage2Settings(second.input_size, {}, margin=second.margin)
     )
-    networks = [
-        KerasNetwork(keras.models.load_model(path, compile=False), config)
-        for path, config in ((stage1, first), (stage2, second))
-    ]
-    return MeterReader(networks[0], networks[1], settings, min_confidence)
+    return MeterReader(KerasNetwork(network1, first), KerasNetwork(network2, second), settings, min_confidence)
+
+
+def stage1_reader(path: Path, threshold: float | None = None) -> MeterReader:
+    """A reader that finds displays and cannot read them; with another lowest score of a display than the default.
+
+    Raises:
+        ReleaseError: a file that is no stage 1 network.
+    """
+    network, config = _load(path, Stage1Config)
+    settings = Stage1Settings(config.input_size[0], {})
+    if threshold is not None:
+        settings = replace(settings, score_threshold=threshold)
+    unread = Stage2Settings(Stage2Config().input_size, {})
+    return MeterReader(KerasNetwork(network, config), _no_network, Bundle(settings, unread))
+
+
+def _load(path: Path, kind: type[_Config]) -> tuple[keras.Model, _Config]:
+    network, config = load(path)
+    if not isinstance(config, kind):
+        raise ReleaseError(f"{path}: holds {network.name}; the other stage was wanted")
+    return network, config
+
+
+def _no_network(batch: UInt8) -> dict[str, np.ndarray]:
+    raise RuntimeError("this reader has no second network")

@@ -34,7 +34,17 @@ _WITHOUT = [
     "--quiet",
 ]
 #: Flags that do not change what comes out.
-_NEUTRAL = {"learning_rates", "batch_size", "optimizer", "weight_decay", "logs", "resume", "overwrite", "trial"}
+_NEUTRAL = {
+    "workers",
+    "learning_rates",
+    "batch_size",
+    "optimizer",
+    "weight_decay",
+    "logs",
+    "resume",
+    "overwrite",
+    "trial",
+}
 
 EPILOG = """examples:
   python tune_hyper_parameters_stage{stage}.py --dataset_path datasets/my_meters
