@@ -42,7 +42,7 @@ class SetResult:
 
     Attributes:
         corners: of the photos.
-        classes: whether each photo's class was right.
+        classes: whether the class was right, of the photos whose class is labelled.
         given: whether each reading was right with the true corners.
         whole: whether each reading was right from the photo alone.
         confidences: of the readings from the photo, 0 where there was none.
@@ -102,7 +102,8 @@ def _end_to_end(
     answer = reader.read(photo, name=record["image"])
     if record.get("corners"):
         result.corners.update(answer.corners, record["corners"])
-    result.classes.append(answer.counter_class == (record.get("cls") or "analog"))
+    if record.get("cls"):
+        result.classes.append(answer.counter_class == record["cls"])
     right = answer.success and same_number(answer.text, truth)
     result.whole.append(right)
     result.confidences.append(answer.confidence if answer.text else 0.0)
@@ -111,10 +112,11 @@ def _end_to_end(
         result.times.setdefault(step, []).append(seconds * 1000)
     if right:
         return
-    iou = 0.0
-    if record.get("corners") and answer.corners is not None:
-        iou = quad_iou(answer.corners, record["corners"])
-    lost = "stage 1" if iou < 0.75 or (given is not None and same_number(given, truth)) else "stage 2"
+    iou, lost = 0.0, "unknown: the set has no corners"
+    if record.get("corners"):
+        if answer.corners is not None:
+            iou = quad_iou(answer.corners, record["corners"])
+        lost = "stage 1" if iou < 0.75 or (given is not None and same_number(given, truth)) else "stage 2"
     miss = {
         "image": record["image"],
         "truth": truth,
@@ -161,8 +163,8 @@ def _share(hits: list[bool]) -> str:
     return str(share_of(sum(hits), len(hits))) if hits else "-"
 
 
-def main() -> int:
-    """Flags, then the table."""
+def main(arguments: list[str] | None = None) -> int:
+    """Flags, then the table; the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -176,7 +178,7 @@ def main() -> int:
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--failures", type=Path, metavar="DIR", help="annotated pictures of what was read wrong")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the figures and every miss")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     if bool(args.stage1) != bool(args.stage2):
         parser.error("--stage1 and --stage2 belong together")
     try:

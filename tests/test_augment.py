@@ -249,7 +249,7 @@ def test_the_plain_display_is_what_rectify_draws(shape):
 
 
 def test_storing_a_display_first_changes_little():
-    """Sets hold displays cut out at the photo's own resolution, so their pixels are sampled twice; serving samples once.
+    """Sets hold displays cut out at the photo's own resolution: their pixels are sampled twice, in serving once.
 
     Measured here on a turned display with noise that is finer than print: the mean difference is below 4 of 255.
     """
