@@ -1,0 +1,1 @@
+"""The server around the reader: HTTP in, readings out. Imports `reader` only, no training code and no framework."""

@@ -1,0 +1,212 @@
+"""Photos out of a request, in every form that clients send: JSON, form, raw bytes, base64."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from reader.header import read_header
+from reader.image import ImageError, load_image
+from reader.types import UInt8
+from serving.errors import RequestError
+from serving.options import Options, options_from
+from serving.settings import Settings
+
+FORMS = (
+    'application/json {"image": H x W x 3 nested list or base64}, multipart/form-data with a file field `image`, '
+    "the bytes of a picture (image/* or application/octet-stream), or base64 as text/plain"
+)
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One picture as it came: bytes of a file, base64 text or a nested list; and its name."""
+
+    source: bytes | str | list[Any]
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Body:
+    """A request that was received whole but not yet decoded; decoding waits for its turn."""
+
+    kind: str
+    data: bytes
+    photos: tuple[Photo, ...]
+    fields: Mapping[str, str]
+    query: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a request asks for. `many` says whether it wants a list of answers."""
+
+    photos: tuple[Photo, ...]
+    options: Options
+    many: bool
+
+
+def receive(request: Request, settings: Settings) -> Body:
+    """Take the whole request off the network, so that a slow sender holds no turn.
+
+    Raises:
+        RequestError: 408, 413, 415 or 400.
+    """
+    gunicorn_socket = request.environ.get("gunicorn.socket")
+    if gunicorn_socket is not None:
+        gunicorn_socket.settimeout(settings.timeout)
+    kind = request.mimetype
+    query = request.args.to_dict()
+    try:
+        if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
+            fields = request.form.to_dict(flat=False)
+            files = [Photo(file.read(), file.filename or "") for file in request.files.getlist("image")]
+            unknown = sorted(set(request.files) - {"image"})
+            if unknown:
+                raise RequestError(400, f"file field {unknown[0]!r}; photos are sent in the field 'image'")
+            texts = [Photo(text) for text in fields.pop("image", [])]
+            return Body("form", b"", (*files, *texts), {key: values[-1] for key, values in fields.items()}, query)
+        data = request.get_data(cache=False)
+    except TimeoutError as error:
+        raise RequestError(408, f"the request did not arrive within {settings.timeout:g} seconds") from error
+    except RequestEntityTooLarge as error:
+        limit = settings.max_body / 1024 / 1024
+        raise RequestError(413, f"the request is too large; at most {limit:g} MiB are accepted") from error
+    if kind == "application/json" or kind.endswith("+json"):
+        return Body("json", data, (), {}, query)
+    if kind == "text/plain":
+        return Body("raw", b"", (Photo(data.decode("utf-8", "replace")),), {}, query)
+    if not kind or kind == "application/octet-stream" or kind.startswith("image/"):
+        return Body("raw", b"", (Photo(data),), {}, query)
+    raise RequestError(415, f"content type {kind!r}; wanted {FORMS}")
+
+
+def parse(body: Body, settings: Settings) -> Job:
+    """Photos and options of a received request.
+
+    Raises:
+        RequestError: 400 or 413.
+    """
+    if body.kind == "json":
+        photos, options, many = _from_json(body)
+    else:
+        photos, options = body.photos, options_from(body.query, body.fields)
+        many = len(photos) > 1
+    if not photos:
+        raise RequestError(400, "no picture: the field 'image' is missing")
+    if len(photos) > settings.max_images:
+        raise RequestError(413, f"{len(photos)} pictures; at most {settings.max_images} in one request")
+    return Job(photos, options, many)
+
+
+def _from_json(body: Body) -> tuple[tuple[Photo, ...], Options, bool]:
+    try:
+        data = json.loads(body.data)
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+        place = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise RequestError(400, f"the body is not JSON{place}") from error
+    if not isinstance(data, dict):
+        raise RequestError(400, f"the JSON body is {_kind(data)}; wanted an object with the key 'image' or 'images'")
+    if ("image" in data) == ("images" in data):
+        raise RequestError(400, "the JSON object has both 'image' and 'images', or neither; wanted one of them")
+    many = "images" in data
+    sources = data.pop("images") if many else [data.pop("image")]
+    if not isinstance(sources, list):
+        raise RequestError(400, f"'images' is {_kind(sources)}; wanted a list of pictures")
+    if not sources:
+        raise RequestError(400, "'images' is empty; wanted a list of pictures")
+    for source in sources:
+        if not isinstance(source, str | list):
+            raise RequestError(400, f"'image' is {_kind(source)}; wanted an H x W x 3 nested list or base64 text")
+    return tuple(Photo(source) for source in sources), options_from(body.query, data), many
+
+
+def decode(photo: Photo, settings: Settings) -> UInt8:
+    """The picture (H, W, 3) uint8 RGB.
+
+    Raises:
+        RequestError: 400 or 413, with what came and what was wanted.
+    """
+    source = photo.source
+    try:
+        if isinstance(source, list):
+            return load_image(_array(source), settings.max_pixels)
+        data = _from_base64(source) if isinstance(source, str) else source
+        check_size(data, settings)
+        return load_image(data, settings.max_pixels)
+    except ImageError as error:
+        raise RequestError(400, str(error)) from error
+    except MemoryError as error:
+        raise RequestError(413, "the picture is too large for the server's memory") from error
+
+
+def check_size(data: bytes, settings: Settings) -> None:
+    """Refuse too many pixels by the header alone, before anything is unpacked.
+
+    Raises:
+        RequestError: 413.
+    """
+    try:
+        header = read_header(data)
+    except ValueError:
+        return  # load_image says what is wrong with it
+    if header is not None and header.width * header.height > settings.max_pixels:
+        raise RequestError(
+            413,
+            f"the picture has {header.width} x {header.height} pixels; "
+            f"at most {settings.max_pixels / 1e6:.0f} megapixels are read",
+        )
+
+
+def _from_base64(text: str) -> bytes:
+    """Base64, plain or URL-safe, with or without the head of a data URL."""
+    head, comma, body = text.partition(",")
+    if text[:5].lower() == "data:":
+        if not comma or not head.lower().endswith(";base64"):
+            raise RequestError(400, "a data URL of a picture begins with data:image/...;base64,")
+        text = body
+    text = "".join(text.split()).replace("-", "+").replace("_", "/")
+    if not text:
+        raise RequestError(400, "the picture is empty")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RequestError(400, "the picture is not base64") from error
+
+
+def _array(nested: list[Any]) -> npt.NDArray[Any]:
+    """A nested list as whole numbers; its shape is checked before numpy sees it."""
+    shape = []
+    level: Any = nested
+    while isinstance(level, list) and len(shape) < 4:
+        shape.append(len(level))
+        level = level[0] if level else None
+    wanted = "wanted H x W x 3 whole numbers from 0 to 255"
+    if len(shape) != 3 or 0 in shape or shape[2] != 3:
+        raise RequestError(400, f"the nested list has the shape {shape}; {wanted}")
+    try:
+        array = np.asarray(nested)
+    except (ValueError, OverflowError) as error:
+        raise RequestError(400, f"the nested list is ragged; {wanted}") from error
+    if array.dtype.kind not in "iuf":
+        raise RequestError(400, f"the nested list holds other things than numbers; {wanted}")
+    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 255:
+        raise RequestError(400, f"the nested list holds numbers from {array.min()} to {array.max()}; {wanted}")
+    whole = array.astype(np.uint8)
+    if (whole != array).any():  # clients that made floats of bytes are fine; pictures scaled to 0-1 are not
+        raise RequestError(400, f"the nested list holds fractions; {wanted}")
+    return whole
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "text", bool: "a boolean", int: "a number", float: "a number"}
+    return names.get(type(value), "null")

@@ -1,0 +1,61 @@
+"""The options of a request, from its query, its form or its JSON body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from reader.plausibility import implausibility
+from serving.errors import RequestError
+
+
+class Options(BaseModel):
+    """What may be asked for beside the photo itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    annotate: bool = Field(False, description="add the photo with what was seen on it, as a data URL")
+    display: bool = Field(False, description="add the rectified display and its digits' boxes, for viewers")
+    decimals: int | None = Field(None, ge=0, le=12, description="digits after the decimal point, where known")
+    previous: str | None = Field(None, description="the last accepted reading; a smaller one is marked `decreased`")
+    max_increase: str | None = Field(
+        None, description="the most that can have been used since; more is marked `too_large_increase`"
+    )
+
+    @field_validator("previous", "max_increase", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        if value is None:
+            return None
+        implausibility("0", value if isinstance(value, str | int | float) else repr(value))
+        return value if isinstance(value, str) else format(value, "f")
+
+    @model_validator(mode="after")
+    def _needs_previous(self) -> Options:
+        if self.max_increase is not None and self.previous is None:
+            raise ValueError("max_increase needs previous")
+        return self
+
+
+def options_from(*sources: Mapping[str, Any]) -> Options:
+    """The options of several places; the later ones win.
+
+    Raises:
+        RequestError: 400 for an unknown option or a wrong value.
+    """
+    try:
+        return Options.model_validate({key: value for source in sources for key, value in source.items()})
+    except ValidationError as error:
+        raise RequestError(400, describe(error)) from error
+
+
+def describe(error: ValidationError) -> str:
+    """One line for what is wrong with the options."""
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown option {name!r}; known are {list(Options.model_fields)}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{name}: {message}, not {first['input']!r}" if name and first["type"] != "value_error" else message
