@@ -1,0 +1,53 @@
+# make read [PHOTOS="my meter.jpg"]   readings of photos, in a slim environment; annotated pictures in out/annotated/
+# make test                           every check and test, in the full environment
+# make clean                          removes both environments
+#
+# Python 3.11 or newer, Debian or Ubuntu on x86-64. Another Python: make read PYTHON=/usr/bin/python3.12
+
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '' 2>/dev/null && echo $$p && break; done)
+
+# Dollar signs in file names stay what they are.
+override PHOTOS := $(value PHOTOS)
+export PHOTOS
+
+# An environment's stamp has the hash of its requirements in its name: other requirements, another environment.
+stamp = $(1)/.made-$(shell cat $(2) | sha256sum | cut -c1-16)
+READ := $(call stamp,.venv-read,requirements-read.txt)
+FULL := $(call stamp,.venv,requirements.txt requirements-dev.txt)
+
+.PHONY: read test clean
+.DEFAULT_GOAL := read
+
+# PHOTOS is one file, folder or pattern when there is such a one, spaces and all; otherwise several, divided by spaces.
+read: $(READ)
+	@if [ -z "$$PHOTOS" ]; then set -- resources/samples; \
+	elif [ -e "$$PHOTOS" ] || compgen -G "$$PHOTOS" >/dev/null; then set -- "$$PHOTOS"; \
+	else set -f; set -- $$PHOTOS; fi; \
+	.venv-read/bin/python recognize.py --annotate out/annotated -- "$$@" && echo "annotated pictures: out/annotated/"
+
+test: $(FULL)
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/python -m pytest
+
+clean:
+	rm -rf .venv .venv-read
+
+$(READ):
+	$(call environment,.venv-read,-r requirements-read.txt)
+
+$(FULL):
+	$(call environment,.venv,-r requirements.txt -r requirements-dev.txt)
+
+define environment
+@$(if $(PYTHON),,echo "no python3 found: sudo apt-get install python3 python3-venv" >&2; exit 1)
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	|| { echo "$(PYTHON) is older than 3.11: install a newer one, then make PYTHON=python3.11" >&2; exit 1; }
+@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	|| { echo "$(PYTHON) has no venv module: sudo apt-get install python3-venv" >&2; exit 1; }
+@echo "making $(1)" && $(PYTHON) -m venv --clear $(1)
+@$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2)
+@touch $@
+endef
