@@ -65,6 +65,7 @@ def create_app(
     app.json.sort_keys = False  # type: ignore[attr-defined]
     models, metrics = Models(reader), Metrics()
     gate = Gate(settings.at_once, settings.max_waiting, settings.timeout)
+    app.extensions["gate"] = gate
     _add_around(app, settings, metrics)
     _add_errors(app, settings)
     _add_recognize(app, settings, models, gate, metrics)

@@ -67,6 +67,8 @@ def receive(request: Request, settings: Settings) -> Body:
     kind = request.mimetype
     query = request.args.to_dict()
     try:
+        if kind == "application/x-www-form-urlencoded" and _is_picture(request.get_data(cache=True)):
+            kind = "application/octet-stream"  # what `curl --data-binary` says of a picture when it is told nothing
         if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
             fields = request.form.to_dict(flat=False)
             files = [Photo(file.read(), file.filename or "") for file in request.files.getlist("image")]
@@ -75,7 +77,7 @@ def receive(request: Request, settings: Settings) -> Body:
                 raise RequestError(400, f"file field {unknown[0]!r}; photos are sent in the field 'image'")
             texts = [Photo(text) for text in fields.pop("image", [])]
             return Body("form", b"", (*files, *texts), {key: values[-1] for key, values in fields.items()}, query)
-        data = request.get_data(cache=False)
+        data = request.get_data()
     except TimeoutError as error:
         raise RequestError(408, f"the request did not arrive within {settings.timeout:g} seconds") from error
     except RequestEntityTooLarge as error:
@@ -88,6 +90,13 @@ def receive(request: Request, settings: Settings) -> Body:
     if not kind or kind == "application/octet-stream" or kind.startswith("image/"):
         return Body("raw", b"", (Photo(data),), {}, query)
     raise RequestError(415, f"content type {kind!r}; wanted {FORMS}")
+
+
+def _is_picture(data: bytes) -> bool:
+    try:
+        return read_header(data) is not None
+    except ValueError:  # begins like a picture, and is broken
+        return True
 
 
 def parse(body: Body, settings: Settings) -> Job:

@@ -17,7 +17,7 @@ from flask import Response, g, jsonify, request
 from flask_openapi3 import OpenAPI, Tag
 
 from reader.pipeline import Found, MeterReader, photo_digits
-from reader.types import Display, Float32, PhotoDigit, UInt8
+from reader.types import Display, Float32, PhotoDigit, Result, UInt8
 from serving.errors import RequestError
 from serving.fetching import fetch
 from serving.gate import Gate
@@ -137,11 +137,11 @@ def _picture(task: Any, labelling: Labelling, settings: Settings) -> UInt8 | str
 def annotations(reader: MeterReader, photo: UInt8, labelling: Labelling) -> dict[str, Any]:
     """One Label Studio prediction: regions and the score by which tasks are sorted."""
     height, width = photo.shape[:2]
-    found = reader.find_display(photo)
     if labelling.kind == "polygonlabels":
-        regions, score = _display_region(reader, found, labelling, (height, width))
+        result = reader.read(photo)
+        regions, score = display_regions(result, labelling, (height, width)), result.counter_score
     else:
-        digits = _digits(reader, photo, found)
+        digits = _digits(reader, photo)
         regions = digit_regions(digits, labelling, (height, width))
         score = float(np.prod([digit.confidence for digit in digits])) if digits else 0.0
     frame = {
@@ -156,23 +156,18 @@ def annotations(reader: MeterReader, photo: UInt8, labelling: Labelling) -> dict
     return {"result": numbered, "score": round(score, 4)}
 
 
-def _display_region(
-    reader: MeterReader, found: Found | None, labelling: Labelling, size: tuple[int, int]
-) -> tuple[list[dict[str, Any]], float]:
-    if found is None:
-        return [], 0.0
-    name = MeterReader._class_name(found.display, not reader.is_illegible(found.display))
-    label = labelling.labels.get(name)
-    if label is None:
-        return [], 0.0
-    points = _percent(found.display.corners, size)
-    value = {"points": points, "closed": True, "polygonlabels": [label]}
-    score = found.display.score
-    return [{"value": value, "score": round(score, 4)}], score
+def display_regions(result: Result, labelling: Labelling, size: tuple[int, int]) -> list[dict[str, Any]]:
+    """The polygon of the display, if there is one and the project has its class."""
+    label = labelling.labels.get(result.counter_class)
+    if result.corners is None or label is None:
+        return []
+    value = {"points": _percent(result.corners, size), "closed": True, "polygonlabels": [label]}
+    return [{"value": value, "score": round(result.counter_score, 4)}]
 
 
-def _digits(reader: MeterReader, photo: UInt8, found: Found | None) -> tuple[PhotoDigit, ...]:
+def _digits(reader: MeterReader, photo: UInt8) -> tuple[PhotoDigit, ...]:
     """The digits of a picture that is a display already; where none is found on it, all of it is the display."""
+    found = reader.find_display(photo)
     if found is None:
         height, width = photo.shape[:2]
         corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
