@@ -153,7 +153,7 @@ def decode(photo: Photo, settings: Settings) -> UInt8:
         check_size(data, settings)
         return load_image(data, settings.max_pixels)
     except ImageError as error:
-        raise RequestError(400, str(error)) from error
+        raise RequestError(400, str(error).removeprefix("the bytes: ").removeprefix("the array: ")) from error
     except MemoryError as error:
         raise RequestError(413, "the picture is too large for the server's memory") from error
 
