@@ -41,6 +41,8 @@ class Stage1Settings:
         illegible_threshold: a display is illegible when the shares of the illegible classes add up to more.
         extra_looks: how often the network looks again at the enlarged, upright surroundings of the display.
         fill: the part of the picture's side that the display takes in these looks.
+        candidates: how many places of a photo are looked at again, best first, while none of them convinces.
+        sure: a look with at least this score convinces.
     """
 
     input_size: int
@@ -51,6 +53,8 @@ class Stage1Settings:
     illegible_threshold: float = 0.5
     extra_looks: int = 1
     fill: float = 0.62
+    candidates: int = 3
+    sure: float = 0.8
 
 
 @dataclass(frozen=True)

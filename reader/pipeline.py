@@ -35,6 +35,8 @@ from reader.types import (
 _SAME_DISPLAY = 0.2
 #: A look replaces the earlier corners when its score is at least this part of theirs.
 _GOOD_LOOK = 0.6
+#: A place that a closer look does not confirm keeps this part of its score.
+_UNCONFIRMED = 0.5
 
 
 @dataclass(frozen=True)
@@ -169,23 +171,44 @@ class MeterReader:
         return replace(result, text=reading.text, success=True)
 
     def find_display(self, photo: UInt8) -> Found | None:
-        """The best display of a photo (H, W, 3) uint8 RGB, corners in photo pixels; None when there is none."""
+        """The best display of a photo (H, W, 3) uint8 RGB, corners in photo pixels; None when there is none.
+
+        The best place of the upright photo is looked at again. When that leaves a doubt, the next best places are
+        looked at too, and those of the photo turned by a quarter either way: people turn their phones, and other
+        things look like displays from afar. The place that convinces most from close by is the display.
+        """
         settings = self.bundle.stage1
-        square, placed = letterbox(photo, settings.input_size)
-        displays = self._detect(square)
-        if not displays:
-            return None
-        best = displays[0]
-        display = replace(best, corners=placed.inverse(best.corners).astype(np.float32))
-        agreement = 1.0
-        for _ in range(settings.extra_looks):
+        best: Found | None = None
+        best_score = 0.0
+        for turns in (0, 1, 3):
+            for display in self._first_look(photo, turns)[: settings.candidates]:
+                found, score = self._confirm(photo, display)
+                if best is None or score > best_score:
+                    best, best_score = found, score
+                if best_score >= settings.sure or settings.extra_looks == 0:
+                    return best
+        return best
+
+    def _first_look(self, photo: UInt8, turns: int) -> list[Display]:
+        """Displays on the whole photo, turned by so many quarters counter-clockwise; corners in photo pixels."""
+        height, width = photo.shape[:2]
+        square, placed = letterbox(np.rot90(photo, turns), self.bundle.stage1.input_size)
+        return [
+            replace(seen, corners=_turned_back(placed.inverse(seen.corners), turns, height, width))
+            for seen in self._detect(square)
+        ]
+
+    def _confirm(self, photo: UInt8, display: Display) -> tuple[Found, float]:
+        """The display after looking again, and how much the last look was convinced."""
+        agreement, score = 1.0, display.score
+        for _ in range(self.bundle.stage1.extra_looks):
             looked = self._look_again(photo, display)
             if looked is None:
-                return Found(display, 0.0)
-            agreement = quad_iou(looked.corners, display.corners)
+                return Found(display, 0.0), _UNCONFIRMED * display.score
+            agreement, score = quad_iou(looked.corners, display.corners), looked.score
             surer = max(looked, display, key=lambda each: each.score)
             display = replace(surer, corners=looked.corners)
-        return Found(display, agreement)
+        return Found(display, agreement), score
 
     def _look_again(self, photo: UInt8, display: Display) -> Display | None:
         """The same display seen enlarged and upright, or None when that look did not find it well."""
@@ -245,6 +268,13 @@ class MeterReader:
         """The likelier class among the legible or the illegible ones, so that class and decision agree."""
         first = 0 if legible else 2
         return STAGE1_CLASSES[first + int(display.class_probabilities[first : first + 2].argmax())]
+
+
+def _turned_back(corners: npt.NDArray[np.float64], turns: int, height: int, width: int) -> npt.NDArray[np.float32]:
+    """Points on a photo turned by `np.rot90(photo, turns)`, in pixels of the (height, width) photo as it was."""
+    x, y = corners[..., 0], corners[..., 1]
+    back = {0: (x, y), 1: (width - y, x), 2: (width - x, height - y), 3: (y, height - x)}[turns]
+    return np.stack(back, axis=-1).astype(np.float32)
 
 
 def photo_digits(read: ReadDisplay) -> tuple[PhotoDigit, ...]:

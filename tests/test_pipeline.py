@@ -13,6 +13,7 @@ from reader.bundle import Bundle, BundleError, load_bundle, save_bundle
 from reader.confidence import Calibration
 from reader.displays import displays_from_outputs
 from reader.image import ImageError, encode_png
+from reader.pipeline import _turned_back
 from reader.places import Rules
 from reader.runtime import OnnxNetwork, choose_runtime
 from reader.types import REASONS, Result
@@ -80,6 +81,16 @@ def test_number_of_looks(looks):
     stage1 = FakeStage1()
     meter_reader(stage1, extra_looks=looks).read(photo)
     assert len(stage1.batches) == 1 + looks
+
+
+def test_in_doubt_the_turned_photo_is_looked_at_too():
+    photo, _ = photo_of("123", UPRIGHT)
+    # Unsure upright and from close by; a quarter turned it convinces.
+    stage1 = FakeStage1((0.5, 0, 0, 0), (0.5, 0, 0, 0), (0.9, 0, 0, 0))
+    result = meter_reader(stage1).read(photo)
+    assert len(stage1.batches) == 4
+    assert result.counter_score == pytest.approx(0.9) and result.text == "123"
+    np.testing.assert_allclose(result.corners, UPRIGHT, atol=2)
 
 
 def test_the_second_look_is_upright_and_enlarged():
@@ -317,3 +328,12 @@ def test_onnx_networks(tmp_path):
     assert result.text == "0012.345" and result.success
     # The square's 160 x 40 pixels around (128, 120) lie around (320, 220) on the photo, 2.5 times as large.
     np.testing.assert_allclose(result.corners, [[120, 170], [520, 170], [520, 270], [120, 270]], atol=1e-3)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_places_on_a_turned_photo_are_found_on_the_photo(turns):
+    photo = np.zeros((40, 60, 3), np.uint8)
+    photo[7, 51] = 255
+    y, x = np.argwhere(np.rot90(photo, turns)[..., 0])[0]
+    back = _turned_back(np.array([[x + 0.5, y + 0.5]]), turns, 40, 60)  # the middle of the pixel
+    np.testing.assert_allclose(back, [[51.5, 7.5]])
