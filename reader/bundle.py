@@ -68,6 +68,8 @@ class Stage2Settings:
         classes: names in the order of the outputs.
         score_threshold: a box with a lower score is not looked at.
         margin: room around the display on each side, in heights of the display.
+        sure: a reading with a lower confidence is read again from cuts that are moved a little.
+        moves: of those cuts: along the display, across it, and outwards on every side, in heights of the display.
     """
 
     input_size: tuple[int, int]
@@ -76,6 +78,13 @@ class Stage2Settings:
     classes: tuple[str, ...] = STAGE2_CLASSES
     score_threshold: float = 0.2
     margin: float = MARGIN
+    sure: float = 0.98
+    moves: tuple[tuple[float, float, float], ...] = (
+        (0.0, 0.0, 0.1),
+        (0.0, 0.0, -0.07),
+        (0.06, 0.05, 0.02),
+        (-0.06, -0.05, 0.02),
+    )
 
 
 @dataclass(frozen=True)
@@ -160,8 +169,13 @@ def _build(kind: type[_Settings], data: Any, name: str) -> _Settings:
     if unknown:
         raise BundleError(f"{name}: unknown key {unknown[0]!r}; known are {known}")
     try:
-        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+        return kind(**{key: _frozen(value) for key, value in data.items()})
     except BundleError:
         raise
     except (TypeError, ValueError) as error:
         raise BundleError(f"{name}: {str(error).removeprefix(f'{kind.__name__}.__init__() ')}") from error
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, all the way down."""
+    return tuple(_frozen(each) for each in value) if isinstance(value, list) else value

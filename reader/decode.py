@@ -16,6 +16,7 @@ The symbols beside the ten digits:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -79,20 +80,86 @@ def decode(
     Raises:
         ValueError: a negative number of decimals.
     """
+    return decode_views([boxes], area, rolls=rolls, decimals=decimals, calibration=calibration, rules=rules)
+
+
+def decode_views(
+    views: Sequence[Boxes],
+    area: npt.ArrayLike,
+    *,
+    rolls: bool = True,
+    decimals: int | None = None,
+    calibration: Calibration | None = None,
+    rules: Rules | None = None,
+) -> Reading:
+    """The reading that several pictures of one display show together; see `decode`.
+
+    Views that find as many places as most of them do (as the first one does, when there is a tie) are joined place by
+    place: the mean of their digit scores decides. The decimal point is put to the vote.
+
+    Args:
+        views: detections of each picture, all in the pixels of the first.
+        area: see `decode`.
+        rolls: see `decode`.
+        decimals: see `decode`.
+        calibration: see `decode`.
+        rules: see `decode`.
+
+    Raises:
+        ValueError: a negative number of decimals, or no view.
+    """
     if decimals is not None and decimals < 0:
         raise ValueError(f"the number of decimals is 0 or more, not {decimals}")
+    if not views:
+        raise ValueError("at least one view of the display is wanted")
     calibration, rules = calibration or Calibration(), rules or Rules()
-    boxes = inside(boxes, np.asarray(area, np.float32))
-    places, irregularity = find_places(boxes, rolls, rules)
+    kept = [inside(boxes, np.asarray(area, np.float32)) for boxes in views]
+    rows = [find_places(boxes, rolls, rules) for boxes in kept]
+    lengths = [len(places) for places, _ in rows]
+    usual = max(lengths, key=lengths.count)  # the first of those that are equally frequent
+    agreeing = [index for index, length in enumerate(lengths) if length == usual]
+    places = _join([rows[index][0] for index in agreeing])
     digits = _decide(places, rolls, calibration, rules)
     if not digits:
         return Reading("", 0.0, (), 0.0, 0.0)
-    count, certainty = _decimals(boxes, digits, rules) if decimals is None else (decimals, 1.0)
+    irregularity = rows[agreeing[0]][1]
+    if decimals is None:
+        count, certainty = _vote([_decimals(kept[index], digits, rules) for index in agreeing])
+        certainty *= len(agreeing) / len(views)
+    else:
+        count, certainty = decimals, 1.0
     digits = _pad(digits, count)
     whole = len(digits) - count
     digits = [replace(digit, decimal=index >= whole) for index, digit in enumerate(digits)]
     text = "".join(digit.text for digit in digits)
     return Reading(f"{text[:whole]}.{text[whole:]}" if count else text, 0.0, tuple(digits), certainty, irregularity)
+
+
+def _join(rows: list[list[Place]]) -> list[Place]:
+    """Rows of equally many places as one: mean scores; a place is a gap only where most rows have one there."""
+    if len(rows) == 1:
+        return rows[0]
+    joined = []
+    for same in zip(*rows, strict=True):
+        seen = [place for place in same if place.class_id is not None]
+        if 2 * len(seen) < len(same):
+            joined.append(Place(same[0].box, np.zeros(10, np.float32), None))
+            continue
+        scores = np.mean([place.scores for place in seen], axis=0)
+        box = np.mean([place.box for place in seen], axis=0)
+        digits = [place.class_id for place in seen if place.class_id is not None and place.class_id < 10]
+        class_id = int(scores.argmax()) if 2 * len(digits) >= len(seen) else seen[0].class_id
+        joined.append(Place(box.astype(np.float32), scores.astype(np.float32), class_id))
+    return joined
+
+
+def _vote(counts: list[tuple[int, float]]) -> tuple[int, float]:
+    """The number of decimals with the most certainty behind it, and its share of all views."""
+    weight: dict[int, float] = {}
+    for count, certainty in counts:
+        weight[count] = weight.get(count, 0.0) + certainty
+    best = max(weight, key=lambda count: weight[count])
+    return best, weight[best] / len(counts)
 
 
 def _decide(places: list[Place], rolls: bool, calibration: Calibration, rules: Rules) -> list[Digit]:

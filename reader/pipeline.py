@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -13,9 +14,9 @@ import numpy.typing as npt
 
 from reader.bundle import DEFAULT_FOLDER, Bundle, BundleError, load_bundle
 from reader.confidence import reading_confidence, reading_features
-from reader.decode import boxes_from_outputs, decode
+from reader.decode import boxes_from_outputs, decode_views
 from reader.displays import displays_from_outputs
-from reader.geometry import box_corners, inverse, quad_iou, rectify, second_look, warp, warp_points
+from reader.geometry import box_corners, expand, inverse, quad_iou, rectify, second_look, warp, warp_points
 from reader.image import ImageError, Source, letterbox, load_image
 from reader.runtime import Network, load_network
 from reader.symbols import STAGE1_CLASSES, UNKNOWN
@@ -24,6 +25,7 @@ from reader.types import (
     LOW_CONFIDENCE,
     NO_DISPLAY,
     UNKNOWN_DIGIT,
+    Boxes,
     Display,
     PhotoDigit,
     Reading,
@@ -239,25 +241,54 @@ class MeterReader:
         Raises:
             ValueError: the corners enclose no area.
         """
-        settings = self.bundle.stage2
         display = found.display
-        picture, to_picture = rectify(photo, display.corners, settings.margin, settings.input_size)
+        first, to_picture = self._view(photo, display.corners, None)
+        views, reading = [first], self._decode([first], display, to_picture, decimals)
+        confidence = self._confidence(reading, found)
+        if confidence < self.bundle.stage2.sure:
+            for moved in self.bundle.stage2.moves:
+                with contextlib.suppress(ValueError):  # moved so far that no area is left
+                    views.append(self._view(photo, _moved(display.corners, moved), to_picture)[0])
+            reading = self._decode(views, display, to_picture, decimals)
+        features = reading_features(reading, display, found.agreement)
+        confidence = reading_confidence(reading, features, self.bundle.calibration)
+        return ReadDisplay(replace(reading, confidence=confidence), inverse(to_picture), features)
+
+    def _confidence(self, reading: Reading, found: Found) -> float:
+        features = reading_features(reading, found.display, found.agreement)
+        return reading_confidence(reading, features, self.bundle.calibration)
+
+    def _view(
+        self, photo: UInt8, corners: npt.ArrayLike, base: npt.NDArray[np.float64] | None
+    ) -> tuple[Boxes, npt.NDArray[np.float64]]:
+        """Detections on the display cut out along `corners`, in its own pixels or those of the cut `base`.
+
+        Also returns the homography from the photo to this cut's pixels.
+        """
+        settings = self.bundle.stage2
+        picture, to_picture = rectify(photo, corners, settings.margin, settings.input_size)
         outputs = self.stage2(picture[None])  # (1, h, w, 3)
         boxes = boxes_from_outputs(outputs["boxes"][0], outputs["probabilities"][0], settings.score_threshold)
+        if base is None:
+            return boxes, to_picture
+        quads = warp_points(box_corners(boxes.xyxy), base @ inverse(to_picture))  # (n, 4, 2)
+        xyxy = np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1).astype(np.float32).reshape(-1, 4)
+        return replace(boxes, xyxy=xyxy), to_picture
+
+    def _decode(
+        self, views: list[Boxes], display: Display, to_picture: npt.NDArray[np.float64], decimals: int | None
+    ) -> Reading:
         # The margin is there for wrong corners: a digit's middle may lie half way into it.
         left, top = warp_points(display.corners, to_picture)[0] / 2
-        height, width = settings.input_size
-        reading = decode(
-            boxes,
+        height, width = self.bundle.stage2.input_size
+        return decode_views(
+            views,
             (left, top, width - left, height - top),
             rolls=STAGE1_CLASSES[display.class_id].startswith("analog"),
             decimals=decimals,
             calibration=self.bundle.calibration,
             rules=self.bundle.rules,
         )
-        features = reading_features(reading, display, found.agreement)
-        confidence = reading_confidence(reading, features, self.bundle.calibration)
-        return ReadDisplay(replace(reading, confidence=confidence), inverse(to_picture), features)
 
     def is_illegible(self, display: Display) -> bool:
         """Whether the display is refused as illegible."""
@@ -275,6 +306,16 @@ def _turned_back(corners: npt.NDArray[np.float64], turns: int, height: int, widt
     x, y = corners[..., 0], corners[..., 1]
     back = {0: (x, y), 1: (width - y, x), 2: (width - x, height - y), 3: (y, height - x)}[turns]
     return np.stack(back, axis=-1).astype(np.float32)
+
+
+def _moved(corners: npt.NDArray[np.float32], move: tuple[float, float, float]) -> npt.NDArray[np.float64]:
+    """Corners moved along and across the display and grown on all sides, each in heights of the display."""
+    along, across, growth = move
+    quad = np.asarray(expand(corners, growth), np.float64)
+    down = (quad[3] - quad[0] + quad[2] - quad[1]) / 2
+    right = (quad[1] - quad[0] + quad[2] - quad[3]) / 2
+    right = right / max(float(np.hypot(*right)), 1e-9) * float(np.hypot(*down))
+    return np.asarray(quad + along * right + across * down, np.float64)
 
 
 def photo_digits(read: ReadDisplay) -> tuple[PhotoDigit, ...]:

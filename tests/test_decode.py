@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reader.confidence import Calibration
-from reader.decode import boxes_from_outputs, decode
+from reader.decode import boxes_from_outputs, decode, decode_views
 from reader.places import Rules
 from reader.symbols import STAGE2_CLASSES
 from reader.types import Boxes
@@ -245,3 +245,39 @@ def test_boxes_from_outputs():
     assert len(boxes_from_outputs(np.zeros((0, 4)), np.zeros((0, 15)), 0.3).scores) == 0
     with pytest.raises(ValueError, match=r"\(K, 15\)"):
         boxes_from_outputs(xyxy, probabilities[:, :10], 0.3)
+
+
+def _row_of(*digits):
+    """Boxes of a row of digits; each is (digit, score) or a dict of digit scores."""
+    xyxy, probabilities = [], []
+    for index, digit in enumerate(digits):
+        scores = np.zeros(15, np.float32)
+        for value, score in (digit if isinstance(digit, dict) else {digit: 0.9}).items():
+            scores[value] = score
+        xyxy.append([20 + 30 * index, 10, 44 + 30 * index, 50])
+        probabilities.append(scores)
+    return boxes_from_outputs(np.reshape(xyxy, (-1, 4)), np.reshape(probabilities, (-1, 15)), 0.2)
+
+
+@pytest.mark.parametrize(
+    ("views", "text", "why"),
+    [
+        ([_row_of(1, 2, 3)], "123", "one view is decode"),
+        (
+            [_row_of(1, {3: 0.5, 8: 0.4}, 3), _row_of(1, {8: 0.9}, 3), _row_of(1, {8: 0.8}, 3)],
+            "183",
+            "the mean decides",
+        ),
+        ([_row_of(1, 2), _row_of(1, 2, 3), _row_of(1, 2, 3)], "123", "the usual number of places counts"),
+        ([_row_of(1, 2), _row_of(1, 2, 3)], "12", "a tie goes to the first view"),
+        ([_row_of(), _row_of(4), _row_of(4)], "4", "a view that sees nothing is outvoted"),
+        ([_row_of(), _row_of()], "", "nothing seen at all"),
+    ],
+)
+def test_views_decide_together(views, text, why):
+    assert decode_views(views, (0, 0, 320, 64), rolls=False).text == text, why
+
+
+def test_no_view_is_refused():
+    with pytest.raises(ValueError, match="at least one view"):
+        decode_views([], (0, 0, 320, 64))
