@@ -1,0 +1,133 @@
+"""Exports trained networks for serving: .keras files in, deploy/models/ out.
+
+Every export is run against the Keras model before it is used. deploy/models/ is replaced when all of it is done;
+after a failure it is as it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+FORMATS = ("savedmodel", "onnx", "onnx_int8")
+
+EXAMPLES = """examples:
+  python prepare_model.py                                    deploy/retinanet/*.keras, or ../retinanet/*.keras
+  python prepare_model.py --formats onnx onnx_int8           without TensorFlow Serving's format
+  python prepare_model.py --stage1 mine1.keras --stage2 mine2.keras --calibration photos/ --validation other_photos/
+
+Thresholds, rules and the calibration of confidence are taken over from the bundle.json that is there, or from
+--settings. int8 is used for a stage where it is faster and at least 99.5 % of the readings stay the same."""
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--stage1", type=Path, metavar="FILE", help="(default: retinanet/stage1.keras here, else the one above)")
+    add("--stage2", type=Path, metavar="FILE", help="(default: retinanet/stage2.keras here, else the one above)")
+    add("--out", type=Path, default=HERE / "models", metavar="DIR", help="(default: models/ here)")
+    add("--formats", nargs="+", choices=FORMATS, default=list(FORMATS), help="(default: all; onnx_int8 includes onnx)")
+    add("--calibration", type=Path, metavar="DIR", help="photos for the ranges of int8 (default: made ones)")
+    add("--validation", type=Path, metavar="DIR", help="photos on which readings are compared (default: made ones)")
+    add("--photos", type=_count, default=200, metavar="N", help="made photos to compare on (default: %(default)s)")
+    add("--settings", type=Path, metavar="FILE", help="bundle.json with thresholds and calibration to take over")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exports; returns the exit code. Faults are one line on stderr."""
+    flags = parse_arguments(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    flags.stage1 = flags.stage1 or find_source("stage1")
+    flags.stage2 = flags.stage2 or find_source("stage2")
+    try:
+        for path in (flags.stage1, flags.stage2):
+            if not path.is_file():
+                raise FileNotFoundError(f"{path}: no such file; train_stage1.py and train_stage2.py make them")
+        from retinanet.preparation import Wish, prepare  # TensorFlow, seconds to import: when there is work for it
+        from synthesis.crops import make_display
+        from synthesis.meter import make_photo
+
+        wish = Wish(
+            {"stage1": flags.stage1, "stage2": flags.stage2},
+            tuple(flags.formats),
+            settings=flags.settings or flags.out,
+            calibration=flags.calibration,
+            validation=flags.validation,
+            photos=flags.photos,
+        )
+        with replacing(flags.out) as folder:
+            prepare(wish, folder, lambda rng: make_photo(rng).image, lambda rng: make_display(rng).image)
+    except (OSError, ValueError) as error:  # ReleaseError, ExportError, BundleError and ImageError are ValueErrors
+        print(f"prepare_model.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"prepare_model.py: interrupted; {flags.out} is as it was", file=sys.stderr)
+        return 130
+    print(f"written: {flags.out}")
+    return 0
+
+
+def find_source(stage: str) -> Path:
+    """The .keras file of a stage: the one put here, else the one that training saves."""
+    here = HERE / "retinanet" / f"{stage}.keras"
+    return here if here.is_file() else HERE.parent / "retinanet" / f"{stage}.keras"
+
+
+@contextlib.contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """A folder to write into, which takes the place of `out` when all went well; other files in `out` move with it."""
+    out = out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    new = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    old = out.with_name(f".{out.name}.{os.getpid()}.old.partial")
+    new.mkdir()
+    try:
+        yield new
+        if out.exists():
+            for entry in out.iterdir():
+                if not _is_ours(entry.name):
+                    _copy(entry, new / entry.name)
+            out.rename(old)
+        try:
+            new.rename(out)
+        except OSError:
+            if old.exists():
+                old.rename(out)
+            raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_ours(name: str) -> bool:
+    stages = ("stage1", "stage2")
+    return name == "bundle.json" or name in {f"{stage}{end}" for stage in stages for end in ("", ".onnx", "_int8.onnx")}
+
+
+def _copy(entry: Path, target: Path) -> None:
+    if entry.is_dir():
+        shutil.copytree(entry, target)
+    else:
+        shutil.copy2(entry, target)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,311 @@
+"""Both stages exported, compared and described in one bundle: what deploy/prepare_model.py does."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from reader.bundle import FILE_NAME, Bundle, BundleError, Stage1Settings, Stage2Settings, load_bundle, save_bundle
+from reader.image import load_image, resize
+from reader.pipeline import MeterReader
+from reader.runtime import Network, OnnxNetwork, Outputs
+from reader.types import UInt8
+from retinanet.config import NetworkConfig, Stage1Config, Stage2Config
+from retinanet.export import (
+    largest_difference,
+    milliseconds,
+    quantize_onnx,
+    save_onnx,
+    save_savedmodel,
+    savedmodel_network,
+)
+from retinanet.model import detector
+from retinanet.release import ReleaseError, load
+
+STAGES: dict[str, type[NetworkConfig]] = {"stage1": Stage1Config, "stage2": Stage2Config}
+#: Exports in float32 differ from Keras by no more: pixels of the network's input for places, 1 for probabilities.
+TOLERANCE = 1e-3
+#: int8 is used where at least this share of the readings stays the same.
+AGREEMENT = 0.995
+#: Made pictures from which the ranges of int8 are taken; more change nothing any more.
+CALIBRATION_PHOTOS, CALIBRATION_DISPLAYS, MOST_CALIBRATION = 60, 60, 150
+#: Photos on which the exports are compared with Keras.
+COMPARED = 8
+CALIBRATION_SEED, VALIDATION_SEED = 7001, 7002
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+PACKAGES = ("tensorflow", "keras", "numpy", "onnx", "onnxruntime")
+
+Made = Callable[[np.random.Generator], UInt8]
+
+
+class MismatchError(ValueError):
+    """An export that does not answer as the Keras model does."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to export.
+
+    Attributes:
+        sources: .keras file by stage.
+        formats: of "savedmodel", "onnx", "onnx_int8".
+        settings: a bundle.json, or a folder that may have one, whose thresholds and calibration are taken over.
+        calibration: folder of photos for the ranges of int8; None makes some.
+        validation: folder of photos to compare readings on; None makes some.
+        photos: number of made photos to compare readings on.
+    """
+
+    sources: Mapping[str, Path]
+    formats: tuple[str, ...]
+    settings: Path | None = None
+    calibration: Path | None = None
+    validation: Path | None = None
+    photos: int = 200
+
+
+class _Recorder:
+    """A network that keeps what it was shown."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.seen: list[UInt8] = []
+
+    def __call__(self, batch: UInt8) -> Outputs:
+        self.seen.extend(batch)
+        return self.network(batch)
+
+
+def prepare(wish: Wish, folder: Path, make_photo: Made, make_display: Made) -> Bundle:
+    """Exports both stages into an empty folder and checks them.
+
+    Args:
+        wish: what to export.
+        folder: where to; exists.
+        make_photo: a generator -> (H, W, 3) uint8 RGB photo of a meter.
+        make_display: a generator -> (h, w, 3) uint8 RGB rectified display.
+
+    Returns:
+        The bundle, as it was written to the folder.
+
+    Raises:
+        ReleaseError: a source that is no network of its stage.
+        ExportError: a layer that the ONNX export does not know.
+        MismatchError: an export that answers otherwise than Keras.
+        BundleError: unusable settings.
+        OSError: a folder without photos, a full disk.
+    """
+    settings = _settings(wish.settings)
+    detectors: dict[str, keras.Model] = {}
+    configs: dict[str, NetworkConfig] = {}
+    for stage, path in wish.sources.items():
+        network, configs[stage] = load(path)
+        if not isinstance(configs[stage], STAGES[stage]):
+            raise ReleaseError(f"{path}: holds {network.name}; wanted {stage}")
+        detectors[stage] = detector(network, configs[stage])
+        print(f"{stage}: {path}")
+    bundle = _describe(wish, settings, configs)
+    for stage, model in detectors.items():
+        # Also where only a SavedModel was asked for: the comparison of readings goes by ONNX, which is fast.
+        save_onnx(model, folder / f"{stage}.onnx")
+        if "savedmodel" in wish.formats:
+            save_savedmodel(model, folder / stage / "1")
+    # One thread, here and for int8: their times can be compared, also where other work is going on.
+    float32 = {stage: OnnxNetwork(folder / f"{stage}.onnx", threads=1) for stage in STAGES}
+    inputs = _inputs(wish, bundle, float32, make_photo, make_display)
+    for stage, model in detectors.items():
+        _compare(stage, model, float32[stage], inputs[stage], folder if "savedmodel" in wish.formats else None)
+    _compare_readings(detectors, float32, bundle, wish, make_photo)
+    chosen = _quantized(wish, bundle, folder, float32, inputs, make_photo) if "onnx_int8" in wish.formats else set()
+    if set(wish.formats) == {"savedmodel"}:
+        for stage in STAGES:
+            (folder / f"{stage}.onnx").unlink()
+    bundle = _named(bundle, wish.formats, chosen)
+    save_bundle(bundle, folder)
+    return bundle
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def photos_in(folder: Path) -> Iterator[UInt8]:
+    """The photos of a folder by name, (H, W, 3) uint8 RGB.
+
+    Raises:
+        FileNotFoundError: no such folder, or no photos in it.
+        ImageError: one that cannot be read.
+    """
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+    if not paths:
+        raise FileNotFoundError(f"{folder}: no photos there; wanted a folder of {', '.join(sorted(SUFFIXES))}")
+    return (load_image(path) for path in paths)
+
+
+def _settings(path: Path | None) -> Bundle | None:
+    if path is None or (path.is_dir() and not (path / FILE_NAME).is_file()) or not path.exists():
+        if path is not None and path.suffix == ".json":
+            raise BundleError(f"{path}: no such file; wanted a bundle.json")
+        return None
+    return load_bundle(path if path.is_dir() else path.parent)
+
+
+def _describe(wish: Wish, settings: Bundle | None, configs: Mapping[str, NetworkConfig]) -> Bundle:
+    first, second = configs["stage1"], configs["stage2"]
+    assert isinstance(first, Stage1Config) and isinstance(second, Stage2Config)
+    hashes = {stage: sha256(path) for stage, path in wish.sources.items()}
+    if first.input_size[0] != first.input_size[1]:
+        raise ReleaseError(f"stage 1 takes {first.input_size} pixels; the reader gives it squares")
+    start = settings or Bundle(Stage1Settings(first.input_size[0], {}), Stage2Settings(second.input_size, {}))
+    before = (start.stage1.source_sha256, start.stage2.source_sha256)
+    if settings is None:
+        print("thresholds and calibration: the defaults")
+    elif before != tuple(hashes.values()):
+        print("thresholds and calibration: taken over from other weights; calibrate again")
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES if _installed(name)}
+    return replace(
+        start,
+        stage1=replace(start.stage1, input_size=first.input_size[0], files={}, source_sha256=hashes["stage1"]),
+        stage2=replace(
+            start.stage2,
+            input_size=second.input_size,
+            files={},
+            source_sha256=hashes["stage2"],
+            margin=second.margin,
+        ),
+        versions=versions,
+    )
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _photos(folder: Path | None, make: Made, seed: int, count: int) -> Iterator[UInt8]:
+    if folder is not None:
+        return photos_in(folder)
+    return (make(np.random.default_rng([seed, index])) for index in range(count))
+
+
+def _inputs(
+    wish: Wish, bundle: Bundle, networks: Mapping[str, Network], make_photo: Made, make_display: Made
+) -> dict[str, list[UInt8]]:
+    """What both networks are shown when photos are read, and made displays; (H, W, 3) uint8, shuffled."""
+    recorders = {stage: _Recorder(network) for stage, network in networks.items()}
+    reader = MeterReader(recorders["stage1"], recorders["stage2"], bundle)
+    count = CALIBRATION_PHOTOS if "onnx_int8" in wish.formats else COMPARED
+    total = count if wish.calibration is None else None
+    for photo in tqdm(
+        _photos(wish.calibration, make_photo, CALIBRATION_SEED, count), total=total, desc="calibration", unit="photo"
+    ):
+        reader.read(photo)
+    rng = np.random.default_rng(CALIBRATION_SEED)
+    # An untrained or timid stage 1 shows stage 2 nothing; ranges need pictures all the same.
+    displays = CALIBRATION_DISPLAYS if wish.calibration is None or not recorders["stage2"].seen else 0
+    recorders["stage2"].seen += [resize(make_display(rng), bundle.stage2.input_size) for _ in range(displays)]
+    found = {}
+    for stage, recorder in recorders.items():
+        order = rng.permutation(len(recorder.seen))[:MOST_CALIBRATION]
+        found[stage] = [recorder.seen[i] for i in order]
+    return found
+
+
+def _compare(stage: str, model: keras.Model, onnx: Network, inputs: Sequence[UInt8], folder: Path | None) -> None:
+    batch = np.stack(inputs[:COMPARED])  # more than one: exports that only take single pictures fail here
+    truth = model.predict_on_batch(batch)
+    answers = {"onnx": onnx(batch)}
+    if folder is not None:
+        answers["savedmodel"] = savedmodel_network(folder / stage / "1")(batch)
+    for name, answer in answers.items():
+        difference = largest_difference(truth, answer)
+        print(f"{stage} {name}: at most {difference:.1e} from Keras")
+        if not difference <= TOLERANCE:  # NaN is no agreement
+            raise MismatchError(f"{stage} as {name} differs from Keras by {difference:.2g}; at most {TOLERANCE} wanted")
+
+
+def _compare_readings(
+    detectors: Mapping[str, keras.Model], networks: Mapping[str, Network], bundle: Bundle, wish: Wish, make_photo: Made
+) -> None:
+    """Proves that ONNX reads a few photos as Keras does."""
+    keras_networks = [detectors[stage].predict_on_batch for stage in STAGES]
+    readers = [MeterReader(*keras_networks, bundle), MeterReader(networks["stage1"], networks["stage2"], bundle)]
+    photos = _photos(wish.validation, make_photo, VALIDATION_SEED, COMPARED)
+    for number, photo in zip(range(COMPARED), photos, strict=False):
+        first, second = (reader.read(photo) for reader in readers)
+        if first.text != second.text:
+            raise MismatchError(f"photo {number}: ONNX reads {second.text!r} where Keras reads {first.text!r}")
+
+
+def _quantized(
+    wish: Wish,
+    bundle: Bundle,
+    folder: Path,
+    float32: Mapping[str, Network],
+    inputs: Mapping[str, list[UInt8]],
+    make_photo: Made,
+) -> set[str]:
+    """Writes int8 files and keeps those that read as float32 does and are faster; returns their stages."""
+    used = dict(float32)
+    kept: set[str] = set()
+    photos = list(_photos(wish.validation, make_photo, VALIDATION_SEED, wish.photos))
+    truth = _readings(bundle, float32, photos, "float32")
+    for stage in STAGES:
+        path = folder / f"{stage}_int8.onnx"
+        quantize_onnx(folder / f"{stage}.onnx", path, inputs[stage])
+        candidate = OnnxNetwork(path, threads=1)
+        before, after = (milliseconds(network, inputs[stage][0]) for network in (float32[stage], candidate))
+        answers = _readings(bundle, {**used, stage: candidate}, photos, f"{stage} int8")
+        same = sum(a == b for a, b in zip(truth, answers, strict=True))
+        verdict = ""
+        if same < AGREEMENT * len(photos):
+            verdict = f"at least {100 * AGREEMENT} % wanted"
+        elif after >= before:
+            verdict = "not faster"
+        print(
+            f"{stage} int8: {same} of {len(photos)} readings as in float32, {after:.1f} ms instead of {before:.1f}: "
+            + (f"not used, {verdict}; float32 is used" if verdict else "used")
+        )
+        if verdict:
+            path.unlink()
+        else:
+            used[stage] = candidate
+            kept.add(stage)
+    return kept
+
+
+def _readings(
+    bundle: Bundle, networks: Mapping[str, Network], photos: Sequence[UInt8], title: str
+) -> list[tuple[bool, str]]:
+    reader = MeterReader(networks["stage1"], networks["stage2"], bundle)
+    results = (reader.read(photo) for photo in tqdm(photos, desc=title, unit="photo"))
+    return [(result.success, result.text) for result in results]
+
+
+def _named(bundle: Bundle, formats: Sequence[str], quantized: set[str]) -> Bundle:
+    """The bundle with its file names: "onnx" is the one to use, "onnx_float32" and "onnx_int8" are those there are."""
+    files: dict[str, dict[str, str]] = {}
+    for stage in STAGES:
+        files[stage] = {}
+        if set(formats) & {"onnx", "onnx_int8"}:
+            files[stage] = {"onnx": f"{stage}.onnx", "onnx_float32": f"{stage}.onnx"}
+        if stage in quantized:
+            files[stage] |= {"onnx": f"{stage}_int8.onnx", "onnx_int8": f"{stage}_int8.onnx"}
+        if "savedmodel" in formats:
+            files[stage]["savedmodel"] = f"{stage}/1"
+    return replace(
+        bundle,
+        stage1=replace(bundle.stage1, files=files["stage1"]),
+        stage2=replace(bundle.stage2, files=files["stage2"]),
+    )
