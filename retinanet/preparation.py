@@ -238,13 +238,17 @@ def _compare(stage: str, model: keras.Model, onnx: Network, inputs: Sequence[UIn
 def _compare_readings(
     detectors: Mapping[str, keras.Model], networks: Mapping[str, Network], bundle: Bundle, wish: Wish, make_photo: Made
 ) -> None:
-    """Proves that ONNX reads a few photos as Keras does."""
+    """Proves that ONNX reads a few photos as Keras does.
+
+    A reading that both think more likely wrong than right hangs on a digit that two classes share: there a
+    difference of 1e-4 in a corner may tip it, and nothing is proved.
+    """
     keras_networks = [detectors[stage].predict_on_batch for stage in STAGES]
     readers = [MeterReader(*keras_networks, bundle), MeterReader(networks["stage1"], networks["stage2"], bundle)]
     photos = _photos(wish.validation, make_photo, VALIDATION_SEED, COMPARED)
     for number, photo in zip(range(COMPARED), photos, strict=False):
         first, second = (reader.read(photo) for reader in readers)
-        if first.text != second.text:
+        if first.text != second.text and max(first.confidence, second.confidence) > 0.5:
             raise MismatchError(f"photo {number}: ONNX reads {second.text!r} where Keras reads {first.text!r}")
 
 
@@ -267,14 +271,18 @@ def _quantized(
         candidate = OnnxNetwork(path, threads=1)
         before, after = (milliseconds(network, inputs[stage][0]) for network in (float32[stage], candidate))
         answers = _readings(bundle, {**used, stage: candidate}, photos, f"{stage} int8")
-        same = sum(a == b for a, b in zip(truth, answers, strict=True))
+        # Photos that neither reads would only flatter: an agreement on nothing is left out.
+        pairs = [(a, b) for a, b in zip(truth, answers, strict=True) if a or b]
+        same = sum(a == b for a, b in pairs)
         verdict = ""
-        if same < AGREEMENT * len(photos):
+        if not pairs:
+            verdict = "nothing was read to compare"
+        elif same < AGREEMENT * len(pairs):
             verdict = f"at least {100 * AGREEMENT} % wanted"
         elif after >= before:
             verdict = "not faster"
         print(
-            f"{stage} int8: {same} of {len(photos)} readings as in float32, {after:.1f} ms instead of {before:.1f}: "
+            f"{stage} int8: {same} of {len(pairs)} readings as in float32, {after:.1f} ms instead of {before:.1f}: "
             + (f"not used, {verdict}; float32 is used" if verdict else "used")
         )
         if verdict:
@@ -285,12 +293,11 @@ def _quantized(
     return kept
 
 
-def _readings(
-    bundle: Bundle, networks: Mapping[str, Network], photos: Sequence[UInt8], title: str
-) -> list[tuple[bool, str]]:
+def _readings(bundle: Bundle, networks: Mapping[str, Network], photos: Sequence[UInt8], title: str) -> list[str]:
+    """The readings of photos; "" for a photo that is not read, whatever of it was seen."""
     reader = MeterReader(networks["stage1"], networks["stage2"], bundle)
     results = (reader.read(photo) for photo in tqdm(photos, desc=title, unit="photo"))
-    return [(result.success, result.text) for result in results]
+    return [result.text if result.success else "" for result in results]
 
 
 def _named(bundle: Bundle, formats: Sequence[str], quantized: set[str]) -> Bundle:

@@ -45,11 +45,11 @@ def names(folder):
 def test_all_formats_and_a_bundle_that_the_reader_takes(call, sources, tmp_path, monkeypatch, capsys):
     times = iter([2, 1, 1, 2])  # stage 1 in float32 and int8, then stage 2
     monkeypatch.setattr(preparation, "milliseconds", lambda network, picture: next(times))
-    monkeypatch.setattr(preparation, "AGREEMENT", 0.0)
+    monkeypatch.setattr(preparation, "_readings", lambda *arguments: ["1234", ""])  # untrained networks read nothing
     assert call("--formats", *FORMATS) == 0
     models = tmp_path / "models"
     assert names(models) == {"stage1", "stage2", "stage1.onnx", "stage1_int8.onnx", "stage2.onnx", "bundle.json"}
-    assert "stage2 int8: 2 of 2 readings as in float32" in capsys.readouterr().out
+    assert "stage2 int8: 1 of 1 readings as in float32" in capsys.readouterr().out
     bundle = load_bundle(models)
     assert bundle.stage1.files == {
         "onnx": "stage1_int8.onnx",
@@ -64,11 +64,20 @@ def test_all_formats_and_a_bundle_that_the_reader_takes(call, sources, tmp_path,
     MeterReader.load(models).read(np.zeros((80, 90, 3), np.uint8))
 
 
-def test_int8_that_reads_otherwise_is_not_used(call, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(preparation, "milliseconds", lambda network, picture: 1.0)
-    monkeypatch.setattr(preparation, "AGREEMENT", 1.1)  # not to be reached
+@pytest.mark.parametrize(
+    ("float32", "int8", "reason"),
+    [
+        (["12", "", "34"], ["12", "", "35"], "1 of 2 readings"),  # another digit; a shared refusal does not count
+        (["12", "34"], ["12", ""], "1 of 2 readings"),  # no longer read
+        (["", ""], ["", ""], "nothing was read to compare"),  # agreement on nothing proves nothing
+    ],
+)
+def test_int8_that_reads_otherwise_is_not_used(call, tmp_path, monkeypatch, capsys, float32, int8, reason):
+    answers = iter([float32, int8, int8])
+    monkeypatch.setattr(preparation, "_readings", lambda *arguments: next(answers))
     assert call("--formats", "onnx_int8") == 0
-    assert capsys.readouterr().out.count("float32 is used") == 2
+    out = capsys.readouterr().out
+    assert out.count("float32 is used") == 2 and reason in out
     assert names(tmp_path / "models") == {"stage1.onnx", "stage2.onnx", "bundle.json"}
 
 
