@@ -32,6 +32,8 @@ class Rules:
         rolling: a drum is between two digits when the less probable one has at least this part of the other's
             probability.
         passed: the drum to the right has passed when it shows 0 to this digit.
+        edge: before the first and after the last certain digit, places whose ten scores add up to less are no digits
+            but what lies beside the row: a unit, a bezel, a tick.
         decimal_area: a decimal area with a lower score is not believed.
         point: a drawn decimal point with a lower score is not believed.
     """
@@ -44,6 +46,7 @@ class Rules:
     gap: float = 1.6
     rolling: float = 0.4
     passed: int = 2
+    edge: float = 0.0
     decimal_area: float = 0.4
     point: float = 0.4
 
@@ -69,7 +72,7 @@ def find_places(boxes: Boxes, rolls: bool, rules: Rules) -> tuple[list[Place], f
         The places from the first digit to the last, and how unevenly they are spaced, in usual distances.
     """
     places, irregularity = _fill_gaps(_in_row(_group(boxes, rolls, rules), rules), rules)
-    return _drop_symbols(places), irregularity
+    return _drop_symbols(places, rules), irregularity
 
 
 def select(boxes: Boxes, kept: npt.NDArray[np.bool_]) -> Boxes:
@@ -202,8 +205,13 @@ def _gap_places(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64], c
     ]
 
 
-def _drop_symbols(places: list[Place]) -> list[Place]:
+def _drop_symbols(places: list[Place], rules: Rules) -> list[Place]:
     """Without letters, and without blanks or gaps before the first and after the last digit."""
     shown = [place for place in places if place.class_id is None or place.class_id < 10 or place.class_id == _BLANK_ID]
-    digits = [index for index, place in enumerate(shown) if place.class_id is not None and place.class_id < 10]
+    # At an end of the row nothing but its own scores speaks for a digit; between digits the distances do too.
+    digits = [
+        index
+        for index, place in enumerate(shown)
+        if place.class_id is not None and place.class_id < 10 and float(place.scores.sum()) >= rules.edge
+    ]
     return shown[digits[0] : digits[-1] + 1] if digits else []
