@@ -60,7 +60,7 @@ def made_photos(count: int = 18, columns: int = 6, side: int = 240) -> UInt8:
 
 def main() -> int:
     """Writes resources/steps.png and resources/made_photos.jpg."""
-    sample = Path(sys.argv[1]) if len(sys.argv) > 1 else sorted(SAMPLE.glob("*.jpg"))[0]
+    sample = Path(sys.argv[1]) if len(sys.argv) > 1 else SAMPLE / "water_red_decimals.jpg"
     write_atomic(ROOT / "resources" / "steps.png", encode_png(steps(MeterReader.load(), sample)))
     write_atomic(ROOT / "resources" / "made_photos.jpg", encode_jpeg(made_photos(), 85))
     return 0

@@ -141,5 +141,8 @@ def test_displays_alone(tmp_path):
     tasks = json.loads((out / "stage2" / "labels.json").read_text())
     assert len(first) == len(tasks) == 6
     assert all(task["annotations"][0]["result"] for task in tasks)
-    assert synthesize.main(["displays", "--count", "6", "--out", str(out), "--seed", "4", "--workers", "2", "--overwrite"]) == 0
+    assert (
+        synthesize.main(["displays", "--count", "6", "--out", str(out), "--seed", "4", "--workers", "2", "--overwrite"])
+        == 0
+    )
     assert first == {p.name: p.read_bytes() for p in (out / "stage2" / "images").iterdir()}  # same seed, same bytes
