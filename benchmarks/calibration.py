@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,25 @@ def calibrate(
         "readings_right": float(correct.mean()),
         "calibration_error_on_the_fitted_photos": expected_calibration_error(confidence, correct),
     }
+
+
+def held_out(sets: Sequence[Path]) -> set[str]:
+    """Names, without extension, of the photos that TFDS sets made by make_dataset.py keep for validation.
+
+    Raises:
+        ValueError: a folder without a set's splits.json.
+    """
+    names = set()
+    for folder in sets:
+        files = sorted(folder.rglob("splits.json"))
+        if not files:
+            raise ValueError(f"{folder}: no splits.json in it; a set written by make_dataset.py was wanted")
+        for file in files:
+            splits = json.loads(file.read_text(encoding="utf-8"))
+            names |= {
+                Path(name.removeprefix("cropped_")).stem for name, split in splits.items() if split == "validation"
+            }
+    return {name.removesuffix("-crop") for name in names}
 
 
 def _with(reader: MeterReader, calibration: Calibration) -> MeterReader:

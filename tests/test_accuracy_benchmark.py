@@ -108,7 +108,7 @@ def test_table(data):
     cells = [cell.strip() for cell in lines[2].split("|")[1:-1]]
     # Shares with their 95 % intervals (Wilson): 2 of 4 and 1 of 4.
     assert cells[:3] == ["water", "4", "50.0 % (15.0-85.0)"]
-    assert cells[6] == "25.0 % (4.6-69.9)" and cells[7] == "0.438", "7 edits of 16 digits"
+    assert cells[6] == "25.0 % (4.6-69.9)" and cells[7] == "56.2 %", "7 edits of 16 digits"
     cells = [cell.strip() for cell in lines[3].split("|")[1:-1]]
     assert cells[:6] == ["crops", "1", "-", "-", "-", "100.0 % (20.7-100.0)"] and set(cells[6:]) == {"-"}
 
