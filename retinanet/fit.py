@@ -33,8 +33,8 @@ from training.augment import (
 from training.datasets import Stage1Sample, Stage2Sample
 from training.loop import Example, Feed, RunConfig, fit, prepare, write_json_atomic
 
-#: Weight of an anchor's own class against the others (focal loss's alpha). With the usual 0.25 rare classes were learned
-#: many times more slowly: after eight epochs no display of the validation photos was called digital.
+#: Weight of an anchor's own class against the others (focal loss's alpha). With the usual 0.25 rare classes were
+#: learned many times more slowly: after eight epochs no display of the validation photos was called digital.
 CLASS_BALANCE = 0.5
 #: How much the corners weigh against the classes; both losses are then about equal after a few epochs.
 CORNER_WEIGHT = 4.0
