@@ -87,7 +87,7 @@ def test_in_doubt_the_turned_photo_is_looked_at_too():
     photo, _ = photo_of("123", UPRIGHT)
     # Unsure upright and from close by; a quarter turned it convinces.
     stage1 = FakeStage1((0.5, 0, 0, 0), (0.5, 0, 0, 0), (0.9, 0, 0, 0))
-    result = meter_reader(stage1).read(photo)
+    result = meter_reader(stage1, extra_looks=1).read(photo)
     assert len(stage1.batches) == 4
     assert result.counter_score == pytest.approx(0.9) and result.text == "123"
     np.testing.assert_allclose(result.corners, UPRIGHT, atol=2)
