@@ -9,7 +9,7 @@ from typing import TypeVar
 import keras
 import numpy as np
 
-from reader.bundle import Bundle, Stage1Settings, Stage2Settings
+from reader.bundle import Bundle, BundleError, Stage1Settings, Stage2Settings, load_bundle
 from reader.pipeline import MeterReader
 from reader.types import UInt8
 from retinanet.config import NetworkConfig, Stage1Config, Stage2Config
@@ -36,16 +36,34 @@ class KerasNetwork:
 
 
 def keras_reader(stage1: Path, stage2: Path, bundle: Bundle | None = None, min_confidence: float = 0.0) -> MeterReader:
-    """A reader on two .keras files, with the settings of `bundle` or the defaults.
+    """A reader on two .keras files.
+
+    Args:
+        stage1: weights of the first network.
+        stage2: weights of the second one.
+        bundle: thresholds, rules and calibration; None takes those of deploy/models, which are at least nearer to what
+            these networks need than no calibration at all, and the defaults where there are none.
+        min_confidence: readings below this confidence are rejected.
 
     Raises:
         ReleaseError: a file that is no network of its stage; the message is one line.
     """
     (network1, first), (network2, second) = _load(stage1, Stage1Config), _load(stage2, Stage2Config)
-    settings = bundle or Bundle(
-        Stage1Settings(first.input_size[0], {}), Stage2Settings(second.input_size, {}, margin=second.margin)
-    )
+    settings = bundle or _settings(first, second)
     return MeterReader(KerasNetwork(network1, first), KerasNetwork(network2, second), settings, min_confidence)
+
+
+def _settings(first: Stage1Config, second: Stage2Config) -> Bundle:
+    """The settings of deploy/models, or the defaults, with the sizes of these networks."""
+    try:
+        shipped = load_bundle()
+    except BundleError:
+        shipped = Bundle(Stage1Settings(first.input_size[0], {}), Stage2Settings(second.input_size, {}))
+    return replace(
+        shipped,
+        stage1=replace(shipped.stage1, input_size=first.input_size[0]),
+        stage2=replace(shipped.stage2, input_size=second.input_size, margin=second.margin),
+    )
 
 
 def stage1_reader(path: Path, threshold: float | None = None) -> MeterReader:

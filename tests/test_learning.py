@@ -9,6 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 
+from reader.bundle import Bundle, Stage1Settings, Stage2Settings
 from reader.geometry import MARGIN, box_corners, homography_between, quad_iou, rectify, warp_points
 from reader.symbols import STAGE1_CLASSES, STAGE2_CLASSES
 from retinanet.config import Stage1Config, Stage2Config
@@ -85,7 +86,10 @@ def test_an_overfitted_photo_is_read_from_end_to_end(photo, tmp_path):
     assert first.history["val_iou"][-1] > 0.75 and first.history["val_class_accuracy"][-1] == 1
     assert second.history["val_readings"][-1] == 1, second.history
 
-    answer = keras_reader(run1.output, run2.output).read(photo.image)
+    # Not the thresholds and the calibration of the shipped networks: these ones are others.
+    # One look more, as in validation: few views teach no more than that.
+    plain = Bundle(Stage1Settings(STAGE1.input_size[0], {}, extra_looks=1), Stage2Settings(STAGE2.input_size, {}))
+    answer = keras_reader(run1.output, run2.output, plain).read(photo.image)
     assert answer.counter_class == "analog"
     assert quad_iou(answer.corners, photo.corners) > 0.75
     assert answer.success and answer.text == photo.reading
