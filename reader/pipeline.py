@@ -244,19 +244,18 @@ class MeterReader:
         display = found.display
         first, to_picture = self._view(photo, display.corners, None)
         views, reading = [first], self._decode([first], display, to_picture, decimals)
-        confidence = self._confidence(reading, found)
+        features, confidence = self._confidence(reading, found)
         if confidence < self.bundle.stage2.sure:
             for moved in self.bundle.stage2.moves:
                 with contextlib.suppress(ValueError):  # moved so far that no area is left
                     views.append(self._view(photo, _moved(display.corners, moved), to_picture)[0])
             reading = self._decode(views, display, to_picture, decimals)
-        features = reading_features(reading, display, found.agreement)
-        confidence = reading_confidence(reading, features, self.bundle.calibration)
+            features, confidence = self._confidence(reading, found)
         return ReadDisplay(replace(reading, confidence=confidence), inverse(to_picture), features)
 
-    def _confidence(self, reading: Reading, found: Found) -> float:
+    def _confidence(self, reading: Reading, found: Found) -> tuple[npt.NDArray[np.float64], float]:
         features = reading_features(reading, found.display, found.agreement)
-        return reading_confidence(reading, features, self.bundle.calibration)
+        return features, reading_confidence(reading, features, self.bundle.calibration)
 
     def _view(
         self, photo: UInt8, corners: npt.ArrayLike, base: npt.NDArray[np.float64] | None
