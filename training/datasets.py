@@ -222,7 +222,7 @@ def _read(builder: tfds.core.DatasetBuilder, split: str, stage: int, max_side: i
     classes = len(STAGE1_CLASSES if stage == 1 else STAGE2_CLASSES)
     with ThreadPoolExecutor(_DECODERS) as pool:
         while batch := list(islice(examples, _BATCH)):
-            images = pool.map(lambda example: _decode(example["image"]), batch)
+            images = pool.map(lambda example: decode_stored(example["image"]), batch)
             for example, image in zip(batch, images, strict=True):
                 name = example["image/filename"].decode("utf-8", "replace")
                 bbox, labels = (np.asarray(example["objects"][key]) for key in ("bbox", "label"))
@@ -243,8 +243,8 @@ def _check_objects(bbox: npt.NDArray[Any], labels: npt.NDArray[Any], classes: in
         raise DatasetError(f"{where}: coordinates from {bbox.min():g} to {bbox.max():g}, 0 to 1 wanted")
 
 
-def _decode(data: bytes) -> UInt8 | None:
-    """Picture (H, W, 3) RGB, or None where it is broken."""
+def decode_stored(data: bytes) -> UInt8 | None:
+    """A stored picture as (H, W, 3) RGB, or None where it is broken."""
     # An EXIF rotation is ignored, as TensorFlow ignores it: the labels of a set belong to the stored pixels.
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None

@@ -1,8 +1,8 @@
-"""Writing the TFDS sets `meter_values_dataset_stage1` and `_stage2`, in the schema that existing sets have.
+"""Writing the TFDS sets `meter_values_dataset_stage1` and `_stage2`, in the schema that existing sets have, and lines.
 
 Stage 1 pictures are stored as JPEG (quality 95): they are photos that were JPEG before, and as PNG a 1024 x 1024 photo
-takes 1.5 MB instead of 0.3. Stage 2 pictures are small and hold the strokes that are read, so they are stored as PNG:
-no second compression of those pixels.
+takes 1.5 MB instead of 0.3. Stage 2 pictures and lines are small and hold the strokes that are read, so they are stored
+as PNG: no second compression of those pixels.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
 VERSION = "1.0.0"
+LINES_NAME = "lines_dataset"
 JPEG_QUALITY = 95
+_DESCRIPTIONS = {
+    "meter_values_dataset_stage1": "Photos of utility meters with the corners of their displays.",
+    "meter_values_dataset_stage2": (
+        "Rectified displays of utility meters with boxes around digits and the decimal area."
+    ),
+    LINES_NAME: "Pictures of one line of characters each, with what stands there.",
+}
 _EXAMPLES_PER_SHARD = 1000  # about 250 MB of stage 1 photos
 
 
@@ -67,8 +75,63 @@ def features(stage: int, size: int | None = None) -> tfds.features.FeaturesDict:
     )
 
 
-class SetWriter:
+def line_features() -> tfds.features.FeaturesDict:
+    """The schema of a set of lines; pictures are of any size."""
+    import tensorflow_datasets as tfds
+
+    return tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Image(shape=(None, None, 3), dtype=np.uint8, encoding_format="png"),
+            "image/filename": tfds.features.Text(),
+            "image/id": np.int64,
+            "text": tfds.features.Text(),
+        }
+    )
+
+
+class _Writer:
     """Writes one set, example by example, into a folder that is complete once the writer is closed."""
+
+    def __init__(self, folder: Path, name: str, schema: tfds.features.FeaturesDict, splits: Sequence[str]):
+        import tensorflow_datasets as tfds
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._images = 0
+        info = tfds.core.DatasetInfo(
+            builder=tfds.core.DatasetIdentity(
+                name=name, version=tfds.core.Version(VERSION), data_dir=str(folder), module_name=""
+            ),
+            description=_DESCRIPTIONS[name],
+            features=schema,
+            supervised_keys=None,
+        )
+        self._writer = tfds.core.SequentialWriter(info, _EXAMPLES_PER_SHARD)
+        self._writer.initialize_splits(list(splits))
+
+    def _add(self, split: str, example: dict[str, Any]) -> None:
+        """Adds one example, with its number."""
+        self._writer.add_examples({split: [{**example, "image/id": self._images}]})
+        self._images += 1
+
+    def close(self, splits: Mapping[str, str]) -> None:
+        """Finishes the files and writes splits.json beside them, {file name: split}."""
+        self._writer.close_all()
+        text = json.dumps(dict(sorted(splits.items())), indent=0, ensure_ascii=False)
+        (self._folder / "splits.json").write_text(text, encoding="utf-8")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._writer.close_all()
+
+
+class SetWriter(_Writer):
+    """Writes one set of meters."""
 
     def __init__(self, folder: Path, stage: int, splits: Sequence[str], size: int | None = None):
         """Starts a set.
@@ -79,27 +142,10 @@ class SetWriter:
             splits: the splits that will get examples; TFDS cannot read a split that is declared and empty.
             size: stage 1: side of the square pictures in pixels.
         """
-        import tensorflow_datasets as tfds
-
-        folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(folder, set_name(stage), features(stage, size), splits)
         self._stage = stage
-        self._images = self._objects = 0
+        self._objects = 0
         self._box = _stage1_box if stage == 1 else _stage2_box
-        info = tfds.core.DatasetInfo(
-            builder=tfds.core.DatasetIdentity(
-                name=set_name(stage), version=tfds.core.Version(VERSION), data_dir=str(folder), module_name=""
-            ),
-            description=(
-                "Photos of utility meters with the corners of their displays."
-                if stage == 1
-                else "Rectified displays of utility meters with boxes around digits and the decimal area."
-            ),
-            features=features(stage, size),
-            supervised_keys=None,
-        )
-        self._folder = folder
-        self._writer = tfds.core.SequentialWriter(info, _EXAMPLES_PER_SHARD)
-        self._writer.initialize_splits(list(splits))
 
     def add(
         self, split: str, image: UInt8, shapes: npt.NDArray[np.floating[Any]], class_ids: npt.ArrayLike, name: str
@@ -120,24 +166,19 @@ class SetWriter:
             objects.append({"area": area, "bbox": box, "id": self._objects, "is_crowd": False, "label": int(class_id)})
             self._objects += 1
         data = encode_jpeg(image, JPEG_QUALITY) if self._stage == 1 else encode_png(image)
-        example = {"image": data, "image/filename": name, "image/id": self._images, "objects": objects}
-        self._writer.add_examples({split: [example]})
-        self._images += 1
+        self._add(split, {"image": data, "image/filename": name, "objects": objects})
 
-    def close(self, splits: Mapping[str, str]) -> None:
-        """Finishes the files and writes splits.json beside them, {file name: split}."""
-        self._writer.close_all()
-        text = json.dumps(dict(sorted(splits.items())), indent=0, ensure_ascii=False)
-        (self._folder / "splits.json").write_text(text, encoding="utf-8")
 
-    def __enter__(self) -> SetWriter:
-        return self
+class LineSetWriter(_Writer):
+    """Writes one set of lines."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            self._writer.close_all()
+    def __init__(self, folder: Path, splits: Sequence[str]):
+        """Starts a set; see `SetWriter`."""
+        super().__init__(folder, LINES_NAME, line_features(), splits)
+
+    def add(self, split: str, image: UInt8, text: str, name: str) -> None:
+        """Adds one picture (H, W, 3) uint8 RGB of a line, what stands in it, and the name of its file."""
+        self._add(split, {"image": encode_png(image), "image/filename": name, "text": text})
 
 
 def _stage1_box(corners: npt.NDArray[np.floating[Any]], height: int, width: int) -> tuple[Any, int]:
