@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from reader.confidence import Calibration
 from reader.geometry import MARGIN
 from reader.image import write_atomic
+from reader.line_settings import LineSettings
 from reader.places import Rules
 from reader.symbols import STAGE1_CLASSES, STAGE2_CLASSES
 
@@ -97,6 +98,7 @@ class Bundle:
         stage2: settings of the second network.
         rules: thresholds of boxes to reading.
         calibration: scores to probabilities.
+        lines: settings of the line readers, by task.
         versions: of the packages that made the files, for the record.
         format_version: of bundle.json.
     """
@@ -105,6 +107,7 @@ class Bundle:
     stage2: Stage2Settings
     rules: Rules = field(default_factory=Rules)
     calibration: Calibration = field(default_factory=Calibration)
+    lines: Mapping[str, LineSettings] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
@@ -129,6 +132,10 @@ class Bundle:
         if not isinstance(data, Mapping):
             raise BundleError(f"a bundle is a JSON object, not {type(data).__name__}")
         built = {key: _build(parts[key], value, key) if key in parts else value for key, value in data.items()}
+        if isinstance(data.get("lines"), Mapping):
+            built["lines"] = {
+                task: _build(LineSettings, value, f"lines.{task}") for task, value in data["lines"].items()
+            }
         return _build(cls, built, "bundle")
 
     def to_dict(self) -> dict[str, Any]:

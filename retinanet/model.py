@@ -11,35 +11,7 @@ from keras import layers, ops
 
 from retinanet.anchors import BOX_VARIANCE, box_anchors, oriented_anchors
 from retinanet.config import NetworkConfig, Stage1Config, Stage2Config
-
-
-@keras.saving.register_keras_serializable("counter_recognition")
-class Normalization255(layers.Layer):
-    """uint8 RGB -> about -1 to 1. Normalisation lives in the network, so that training and serving cannot differ.
-
-    Every network begins with it, so it also carries the network's configuration into the .keras file, as plain values:
-    `retinanet.release.load` finds it there. None in files from before that.
-    """
-
-    def __init__(self, network: dict[str, Any] | None = None, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.network = network
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "network": self.network}
-
-    def call(self, inputs: Any) -> Any:
-        """(B, H, W, 3) 0..255 -> the same shape in the layer's compute type."""
-        return ops.cast(inputs, self.compute_dtype) * (1 / 127.5) - 1.0
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Unchanged."""
-        return input_shape
-
-    def compute_output_spec(self, inputs: Any) -> Any:
-        """Floating point whatever comes in."""
-        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+from training.normalization import Normalization255
 
 
 def _conv(x: Any, filters: int, name: str, kernel: int = 3, stride: int = 1, activate: bool = True) -> Any:

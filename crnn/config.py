@@ -1,0 +1,117 @@
+"""The line reader's network: its task and its shape, frozen. Saved inside the weights' file; refuses unknown keys."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from reader.line_settings import ALPHABETS, FITS, check_alphabet
+
+RNNS = ("lstm", "gru")
+
+
+@dataclass(frozen=True)
+class LineConfig:
+    """One network design; each task has its alphabet and size.
+
+    Attributes:
+        task: what is read; names the files.
+        alphabet: class i + 1 is alphabet[i]; class 0 is the CTC blank.
+        input_size: (height, width) of the uint8 RGB picture that the network takes, in pixels: the height a multiple
+            of 8, the width of 4.
+        fit: "stretch" pictures to the input, or "pad" them.
+        max_length: of the longest line, in characters.
+        pattern: what a line looks like, see `reader.line_pattern`; None for anything.
+        channels: of the six convolutions; the height halves after the first, second, fourth, the width after the first
+            and second.
+        column: channels of a column of the last map, all its height together, as the recurrent layers get it.
+        rnn: "lstm" or "gru".
+        units: of each direction of a recurrent layer.
+        layers: recurrent layers, one upon another; 0 for none.
+        dropout: before each recurrent layer and before the classes.
+    """
+
+    task: str
+    alphabet: str
+    input_size: tuple[int, int]
+    fit: str = "stretch"
+    max_length: int = 8
+    pattern: str | None = None
+    channels: tuple[int, ...] = (24, 48, 96, 96, 128, 128)
+    column: int = 160
+    rnn: str = "lstm"
+    units: int = 128
+    layers: int = 2
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_alphabet(self.alphabet)
+        if self.fit not in FITS:
+            raise ValueError(f"fit: one of {list(FITS)} wanted; {self.fit!r} came")
+        if self.rnn not in RNNS:
+            raise ValueError(f"rnn: one of {list(RNNS)} wanted; {self.rnn!r} came")
+        height, width = self.input_size
+        if height < 16 or height % 8 or width < 16 or width % 4:
+            raise ValueError(f"input_size: a height in steps of 8, a width in steps of 4 wanted; {height, width} came")
+        if len(self.channels) != 6 or min(self.channels) < 1:
+            raise ValueError(f"channels: 6 whole numbers of at least 1 wanted; {self.channels} came")
+        if self.max_length > self.steps:
+            raise ValueError(f"max_length: at most {self.steps}, the network's steps; {self.max_length} came")
+        for name, least in (("column", 1), ("units", 1), ("layers", 0), ("max_length", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: at least {least} wanted; {getattr(self, name)} came")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout: from 0 to below 1 wanted; {self.dropout} came")
+
+    @property
+    def steps(self) -> int:
+        """Time steps of the output, T."""
+        return self.input_size[1] // 4
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON takes them."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> LineConfig:
+        """The configuration of `values`.
+
+        Raises:
+            ValueError: a key that is not known or missing, or a value that makes no network.
+        """
+        if not isinstance(values, dict):
+            raise ValueError(f"LineConfig: names and values wanted, {type(values).__name__} came")
+        known = {f.name for f in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ValueError(f"LineConfig: unknown keys {unknown}; known are {sorted(known)}")
+        try:
+            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        except TypeError as error:
+            raise ValueError(f"LineConfig: {error}") from error
+
+
+#: One configuration per task. Sizes follow the pictures: plates are small, captchas large, displays wide.
+TASKS: dict[str, dict[str, Any]] = {
+    "plate": {"input_size": (32, 128), "max_length": 8},
+    "captcha": {"input_size": (48, 192), "max_length": 6},
+    "price": {"input_size": (48, 160), "fit": "pad", "max_length": 9},
+    "handwritten": {"input_size": (40, 160), "fit": "pad", "max_length": 10},
+    "display": {"input_size": (48, 256), "max_length": 10},
+}
+
+
+def task_config(task: str, changes: dict[str, Any] | None = None) -> LineConfig:
+    """The configuration of a task, with changes.
+
+    Raises:
+        ValueError: an unknown task without an alphabet and a size of its own, or an unknown key.
+    """
+    changes = changes or {}
+    if task not in TASKS and not {"alphabet", "input_size"} <= set(changes):
+        raise ValueError(f"task {task!r} is unknown; there are {sorted(TASKS)}, or give alphabet and input_size")
+    known: dict[str, Any] = {"task": task, **TASKS.get(task, {})}
+    if task in ALPHABETS:
+        known["alphabet"] = ALPHABETS[task]
+    return LineConfig.from_dict({**known, **changes})

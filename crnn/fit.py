@@ -1,0 +1,182 @@
+"""Trains a line reader: what is particular to it, given to the common loop. Tuning calls the same function."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from crnn.config import LineConfig
+from crnn.losses import CtcLoss
+from crnn.model import build
+from crnn.release import embedded_config, load
+from reader.line_image import prepare
+from reader.metrics import align
+from reader.types import UInt8
+from training.augment import DigitPool, Stage2Augmentation, plain_display, stage2_view
+from training.datasets import Stage2Sample
+from training.line_augment import AUGMENTATIONS, LineAugmentation, line_view
+from training.line_sets import LineSample
+from training.loop import Example, Feed, RunConfig, fit, write_json_atomic
+from training.loop import prepare as prepare_run
+
+Sample = LineSample | Stage2Sample
+#: The part of a configuration that weights depend on.
+_SHAPE = ("alphabet", "input_size", "channels", "column", "rnn", "units", "layers")
+#: More exchanged drums than stage 2 learns from: rows of digits must not be learnt by heart.
+DISPLAY_AUGMENTATION = Stage2Augmentation(exchange=0.6)
+
+
+@dataclass(frozen=True)
+class WeightedLines:
+    """A training set and how often its samples are drawn against those of the others (per set, not per sample)."""
+
+    samples: Sequence[Sample]
+    weight: float
+
+
+def fit_lines(
+    sets: Sequence[WeightedLines],
+    validation: Sequence[Sample],
+    run: RunConfig,
+    config: LineConfig,
+    augmentation: LineAugmentation | None = None,
+    resume: bool = False,
+    initial: Path | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 1,
+) -> keras.callbacks.History:
+    """Trains on `sets`; keeps the weights that read the most whole lines of `validation`.
+
+    Raises:
+        ValueError: lines that the network cannot have, or initial weights of another network.
+    """
+    samples = [s for w in sets for s in w.samples]
+    check_lines([*samples, *validation], config)
+    augmentation = augmentation or AUGMENTATIONS.get(config.task, LineAugmentation())
+    chances = [w.weight / max(len(w.samples), 1) for w in sets for _ in w.samples]
+
+    def create() -> keras.Model:
+        network = build(config)
+        if initial is not None:
+            source, came = load(initial)
+            check_same(came, config, f"--initial_weights: {initial}")
+            network.set_weights(source.get_weights())
+        return network
+
+    model, state = prepare_run(create, {"logits": CtcLoss()}, run, resume)
+    if resume:
+        check_same(embedded_config(model), config, f"--resume_training: {run.checkpoints}")
+    shown: Any = DISPLAY_AUGMENTATION if samples and isinstance(samples[0], Stage2Sample) else augmentation
+    write_json_atomic(run.logs / "config.json", {"network": config.to_dict(), "augmentation": shown})
+    feed = Feed(_examples(samples, config, augmentation, run.seed), chances, run, int(state.get("epoch", 0)))
+
+    def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
+        return evaluate_lines(network, config, validation)
+
+    names = "\n".join(s.name for s in validation)
+    measured_on = hashlib.sha256(names.encode()).hexdigest()[:16]
+    return fit(model, feed, run, state, evaluate, "score", callbacks, verbose, measured_on)
+
+
+def _examples(
+    samples: Sequence[Sample], config: LineConfig, augmentation: LineAugmentation, seed: int
+) -> Callable[[int, np.random.Generator], Example]:
+    displays = [s for s in samples if isinstance(s, Stage2Sample)]
+    pool = DigitPool.collect(displays, seed=seed) if displays else None
+
+    def make(index: int, rng: np.random.Generator) -> Example:
+        sample = samples[index]
+        if isinstance(sample, LineSample):
+            image = line_view(sample.image, config.input_size, config.fit, rng, augmentation)
+            text = sample.text
+        else:
+            image, boxes, labels = stage2_view(sample, config.input_size, rng, DISPLAY_AUGMENTATION, pool)
+            text = display_text(boxes, labels)
+        return image, {"logits": encode(text, config)}
+
+    return make
+
+
+def augmented_views(
+    samples: Sequence[Sample], config: LineConfig, count: int, seed: int = 0
+) -> list[tuple[UInt8, str]]:
+    """Random training views with their texts, as the network sees them."""
+    make = _examples(samples, config, AUGMENTATIONS.get(config.task, LineAugmentation()), seed)
+    rng = np.random.default_rng(seed)
+    made = [make(int(i), rng) for i in rng.integers(len(samples), size=count)]
+    return [(view, "".join(config.alphabet[c - 1] for c in targets["logits"] if c)) for view, targets in made]
+
+
+def display_text(boxes: np.ndarray, labels: np.ndarray) -> str:
+    """The digits of a display from left to right, without the point: boxes (n, 4) xyxy, labels (n,) class ids."""
+    row = sorted((float(b[0] + b[2]), int(c)) for b, c in zip(boxes, labels, strict=True) if c < 10)
+    return "".join(str(c) for _, c in row)
+
+
+def plain_view(sample: Sample, config: LineConfig) -> tuple[UInt8, str]:
+    """A sample as the reader shows it to the network, and its text."""
+    if isinstance(sample, LineSample):
+        return prepare(sample.image, config.input_size, config.fit), sample.text
+    view, boxes = plain_display(sample, config.input_size)
+    return view, display_text(boxes, sample.labels)
+
+
+def encode(text: str, config: LineConfig) -> np.ndarray:
+    """(max_length,) int32: class ids, zeros after the last."""
+    labels = np.zeros(config.max_length, np.int32)
+    labels[: len(text)] = [config.alphabet.index(c) + 1 for c in text]
+    return labels
+
+
+def decode(logits: np.ndarray, alphabet: str) -> str:
+    """The greedy reading of (T, C) logits; the reader's own decoding is in `reader.ctc`."""
+    best = logits.argmax(-1)
+    kept = best[np.insert(best[1:] != best[:-1], 0, True)]
+    return "".join(alphabet[c - 1] for c in kept if c)
+
+
+def check_lines(samples: Sequence[Sample], config: LineConfig) -> None:
+    """Raises ValueError for the first line that the network cannot read: its characters or its length."""
+    for sample in samples:
+        text = sample.text if isinstance(sample, LineSample) else display_text(sample.boxes, sample.labels)
+        foreign = sorted(set(text) - set(config.alphabet))
+        if foreign:
+            raise ValueError(f"{sample.name}: characters {foreign} in {text!r}; the alphabet is {config.alphabet!r}")
+        # CTC puts a blank between equal neighbours.
+        steps = len(text) + sum(a == b for a, b in itertools.pairwise(text))
+        if len(text) > config.max_length or steps > config.steps:
+            raise ValueError(
+                f"{sample.name}: {len(text)} characters in {text!r}; at most {config.max_length} are read "
+                f"(--network '{{\"max_length\": {len(text)}}}')"
+            )
+
+
+def evaluate_lines(network: keras.Model, config: LineConfig, samples: Sequence[Sample]) -> dict[str, float]:
+    """Share of whole lines right, character error rate; `score` decides which weights are kept."""
+    if not samples:
+        return {"score": 0.0}
+    views = [plain_view(s, config) for s in samples]
+    logits = network.predict(np.stack([v for v, _ in views]), batch_size=64, verbose=0)["logits"]
+    right = edits = characters = 0
+    for (_, truth), each in zip(views, logits, strict=True):
+        answer = decode(each, config.alphabet)
+        right += answer == truth
+        edits += sum(a != b for a, b in align(answer, truth)) if answer != truth else 0
+        characters += len(truth)
+    lines, cer = right / len(samples), edits / max(characters, 1)
+    return {"lines": lines, "cer": cer, "score": lines - 0.1 * cer}
+
+
+def check_same(came: LineConfig, wanted: LineConfig, what: str) -> None:
+    """Raises ValueError where a file's weights belong to another network."""
+    one, other = came.to_dict(), wanted.to_dict()
+    for key in _SHAPE:
+        if one[key] != other[key]:
+            raise ValueError(f"{what} has a network with {key} {one[key]!r}; {other[key]!r} wanted")

@@ -1,0 +1,45 @@
+"""The line reader's network (CRNN; Shi, Bai and Yao 2017): convolutions, bidirectional recurrence, logits for CTC."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from crnn.config import LineConfig
+from training.normalization import Normalization255
+
+#: After which convolution the map shrinks, and by how much along (height, width).
+_POOLS = {0: (2, 2), 1: (2, 2), 3: (2, 1)}
+
+
+def build(config: LineConfig) -> keras.Model:
+    """The network: uint8 (B, H, W, 3) -> {"logits": (B, W / 4, classes)} float32, class 0 the blank."""
+    image = keras.Input((*config.input_size, 3), dtype="uint8", name="image")
+    x = Normalization255(config.to_dict(), name="normalize")(image)
+    for index, filters in enumerate(config.channels):
+        x = _conv(x, filters, f"block{index}")
+        if index in _POOLS:
+            x = layers.MaxPooling2D(_POOLS[index], name=f"block{index}_pool")(x)
+    # (B, H / 8, W / 4, C): what is left of the height becomes part of each column, where it stands is kept.
+    x = layers.Permute((2, 1, 3), name="columns")(x)  # (B, T, H / 8, C)
+    x = layers.Reshape((config.steps, config.input_size[0] // 8 * config.channels[-1]), name="flat_columns")(x)
+    x = layers.Dense(config.column, activation="relu", name="column")(x)  # (B, T, column)
+    kind = {"lstm": layers.LSTM, "gru": layers.GRU}[config.rnn]
+    for index in range(config.layers):
+        x = layers.Dropout(config.dropout, name=f"dropout{index}")(x)
+        # In float32: 64 steps of rounding to 8 bits of mantissa add up, and nothing is gained in time.
+        cell = kind(config.units, return_sequences=True, dtype="float32", name=f"{config.rnn}{index}")
+        x = layers.Bidirectional(cell, dtype="float32", name=f"both_ways{index}")(x)  # (B, T, 2 * units)
+    x = layers.Dropout(config.dropout, name="dropout_last")(x)
+    x = layers.Dense(len(config.alphabet) + 1, dtype="float32", name="logits")(x)  # (B, T, classes)
+    return keras.Model(image, {"logits": x}, name="line")
+
+
+def _conv(x: Any, filters: int, name: str) -> Any:
+    x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv")(
+        x
+    )
+    x = layers.BatchNormalization(momentum=0.97, epsilon=1e-3, name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)

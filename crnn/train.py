@@ -1,0 +1,146 @@
+"""From a training script's flags to a trained line reader: loads the sets, shows or trains."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crnn.config import LineConfig, task_config
+from training.datasets import DatasetError, load_stage2
+from training.flags import run_config
+from training.line_sets import load_lines
+
+if TYPE_CHECKING:
+    import keras
+
+#: Pictures are kept no higher than this many inputs: more detail would only be averaged away in every view.
+_KEPT_HEIGHTS = 2
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs train_lines.py; the exit code. Faults of the input are one line on stderr."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    place_files(args)
+    try:
+        check_flags(args)
+        return _train(args)
+    except (DatasetError, FileNotFoundError, ValueError, OSError) as error:
+        print(f"train_lines.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; go on with --resume_training (checkpoint in {args.checkpoints})", file=sys.stderr)
+        return 130
+
+
+def place_files(args: argparse.Namespace) -> None:
+    """Names the files that were not named by the task: crnn/plate.keras, logs/plate, checkpoints/plate."""
+    args.output = args.output or Path("crnn") / f"{args.task}.keras"
+    args.logs = args.logs or Path("logs") / args.task
+    args.checkpoints = args.checkpoints or Path("checkpoints") / args.task
+
+
+def check_flags(args: argparse.Namespace) -> None:
+    """Raises ValueError for what is wrong with the flags themselves, before anything is loaded."""
+    if args.mix and len(args.mix) != len(args.dataset_path):
+        raise ValueError(f"--mix: {len(args.dataset_path)} numbers wanted, one a set; {len(args.mix)} came")
+    network_config(args)
+
+
+def network_config(args: argparse.Namespace) -> LineConfig:
+    """The network that --task and --network describe.
+
+    Raises:
+        ValueError: no JSON object, an unknown task or key.
+    """
+    changes: Any = {}
+    if args.network:
+        try:
+            text = args.network if args.network.lstrip().startswith("{") else Path(args.network).read_text()
+            changes = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"--network: a JSON object or a file with one wanted ({error})") from error
+        if not isinstance(changes, dict):
+            raise ValueError(f"--network: a JSON object wanted, {type(changes).__name__} came")
+    return task_config(args.task, changes)
+
+
+def _train(args: argparse.Namespace) -> int:
+    if args.preview:
+        from crnn.sheets import write_augmented
+
+        sets, _ = load_sets(args)
+        write_augmented(Path(args.preview), [s for one in sets for s in one], network_config(args), args.seed)
+        print(f"augmented samples: {args.preview}")
+        return 0
+    losses = train(args).history.get("loss", [])
+    if losses and not math.isfinite(losses[-1]):
+        raise ValueError(f"the loss became {losses[-1]}; a smaller --learning_rate is wanted")
+    print(f"best weights: {args.output}; curves: tensorboard --logdir {args.logs}")
+    return 0
+
+
+def train(args: argparse.Namespace) -> keras.callbacks.History:
+    """Loads the sets and trains the line reader as the flags ask; tuning's trials too.
+
+    Raises:
+        DatasetError: sets that cannot be trained on.
+        FileNotFoundError: nothing to resume from.
+        ValueError: lines that the network cannot have, or initial weights that do not fit.
+    """
+    sets, validation = load_sets(args)
+    config = network_config(args)
+    from crnn import fit  # TensorFlow, seconds to import: only when there is something to train on
+    from crnn.sheets import watchers
+
+    weights = args.mix or [float(len(s)) for s in sets]
+    weighted = [fit.WeightedLines(s, w) for s, w in zip(sets, weights, strict=True)]
+    run = run_config(args, args.task, sum(len(s) for s in sets))
+    return fit.fit_lines(
+        weighted,
+        validation,
+        run,
+        config,
+        resume=args.resume_training,
+        initial=args.initial_weights,
+        callbacks=watchers(config, validation, run),
+        verbose=2 if args.quiet else 1,
+    )
+
+
+def load_sets(args: argparse.Namespace) -> tuple[list[list], list]:
+    """The training samples of each set, and the validation samples of all.
+
+    Sets of the task "display" are stage 2 sets; displays without digits or with other symbols are left out.
+
+    Raises:
+        DatasetError: a set that cannot be read or has no training pictures.
+    """
+    config = network_config(args)
+    sets = [_load(path, "train", config) for path in args.dataset_path]
+    for path, samples in zip(args.dataset_path, sets, strict=True):
+        print(f"{path}: {len(samples)} training pictures")
+        if not samples:
+            raise DatasetError(f"{path}: the split 'train' is empty")
+    validation = [s for path in args.dataset_path for s in _load(path, "validation", config)]
+    told = "" if validation else ": the weights of the last epoch will count as the best"
+    print(f"{len(validation)} validation pictures{told}")
+    # Evenly over all sets, the same ones in every epoch and run.
+    return sets, validation[:: -(-len(validation) // args.max_validation) or 1]
+
+
+def _load(path: Path, split: str, config: LineConfig) -> Sequence[Any]:
+    if config.task != "display":
+        return load_lines([path], split, max_height=_KEPT_HEIGHTS * config.input_size[0])
+    return [s for s in load_stage2([path], split, max_side=_KEPT_HEIGHTS * config.input_size[1]) if _plain_digits(s)]
+
+
+def _plain_digits(sample: Any) -> bool:
+    """Whether a display shows digits only; letters beside them (r, t, _) have no place in a line of digits."""
+    digits = sum(label < 10 for label in sample.labels)
+    return 0 < digits <= 10 and not any(10 <= label < 13 for label in sample.labels)
