@@ -13,7 +13,7 @@ EXAMPLES = """examples:
   python train_lines.py --task captcha --dataset_path datasets/captchas --resume_training
   python train_lines.py --task price --dataset_path datasets/prices --network '{"rnn": "gru"}' --output gru.keras
   python train_lines.py --task display --dataset_path datasets/my_meters    (stage 2 sets)
-  python train_lines.py --task code --dataset_path datasets/codes --network '{"alphabet": "0123456789AB", "input_size": [48, 192]}'
+  python train_lines.py --task code --dataset_path datasets/codes --network code.json    (alphabet, input_size)
   python train_lines.py --task plate --dataset_path datasets/plates --preview augmented.png
 """
 

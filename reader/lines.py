@@ -241,6 +241,6 @@ class LineReader:
         for each in reading.characters:
             left, right = each.start * width / steps, each.end * width / steps
             box = warp_points(box_corners((left, 0, right, height)), back)
-            box = np.clip(box, 0, (shape[1], shape[0])).astype(np.float32)
-            made.append(LineCharacter(each.text, each.confidence, box))
+            inside = np.clip(box, 0, (shape[1], shape[0]))
+            made.append(LineCharacter(each.text, each.confidence, np.asarray(inside, np.float32)))
         return tuple(made)

@@ -199,6 +199,7 @@ def _concatenate(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> st
 
 
 def slice_of(graph: Graph, value: str, start: int, stop: int, axis: int, name: str) -> str:
+    """A part of a value along one axis, from `start` up to before `stop`."""
     bounds = [
         graph.constant(f"{name}_{key}", [n], np.int64) for key, n in (("from", start), ("to", stop), ("ax", axis))
     ]
