@@ -26,12 +26,19 @@ def build(config: LineConfig) -> keras.Model:
     x = layers.Permute((2, 1, 3), name="columns")(x)  # (B, T, H / 8, C)
     x = layers.Reshape((config.steps, config.input_size[0] // 8 * config.channels[-1]), name="flat_columns")(x)
     x = layers.Dense(config.column, activation="relu", name="column")(x)  # (B, T, column)
+    seen = x
     kind = {"lstm": layers.LSTM, "gru": layers.GRU}[config.rnn]
     for index in range(config.layers):
         x = layers.Dropout(config.dropout, name=f"dropout{index}")(x)
         # In float32: 64 steps of rounding to 8 bits of mantissa add up, and nothing is gained in time.
         cell = kind(config.units, return_sequences=True, dtype="float32", name=f"{config.rnn}{index}")
         x = layers.Bidirectional(cell, dtype="float32", name=f"both_ways{index}")(x)  # (B, T, 2 * units)
+    if config.layers:
+        # What each column shows goes to the classes directly too: without that, training stands still for thousands of
+        # batches before the recurrent layers pass anything on.
+        x = layers.Concatenate(name="seen_and_read")(
+            [layers.Activation("linear", dtype="float32", name="seen")(seen), x]
+        )
     x = layers.Dropout(config.dropout, name="dropout_last")(x)
     x = layers.Dense(len(config.alphabet) + 1, dtype="float32", name="logits")(x)  # (B, T, classes)
     return keras.Model(image, {"logits": x}, name="line")

@@ -36,6 +36,7 @@ def to_onnx(model: keras.Model) -> onnx.ModelProto:
             keras.layers.Reshape: _flatten,
             keras.layers.Dense: _dense,
             keras.layers.Dropout: _nothing,
+            keras.layers.Concatenate: _side_by_side,
             keras.layers.Bidirectional: _both_ways,
         },
     )
@@ -75,6 +76,10 @@ def _dense(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
 
 def _nothing(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
     return graph.value(inputs[0])
+
+
+def _side_by_side(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
+    return graph.add("Concat", [graph.value(each) for each in inputs], value_name(layer, tensor), axis=2)
 
 
 def _both_ways(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
