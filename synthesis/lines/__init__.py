@@ -1,0 +1,33 @@
+"""Made pictures of lines with their texts, one function a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from reader.types import UInt8
+from synthesis.lines.captcha import make_captcha
+
+#: Draws one picture (H, W, 3) uint8 RGB, of its own size, and says what stands there.
+Maker = Callable[[np.random.Generator], tuple[UInt8, str]]
+
+MAKERS: Mapping[str, Maker] = {"captcha": make_captcha}
+
+
+def make_line(task: str, rng: np.random.Generator) -> tuple[UInt8, str]:
+    """Draws one picture of a line.
+
+    Args:
+        task: one of `MAKERS`.
+        rng: draws everything: the same generator, the same picture.
+
+    Returns:
+        (H, W, 3) uint8 RGB, and its text, in the task's alphabet.
+
+    Raises:
+        ValueError: an unknown task.
+    """
+    if task not in MAKERS:
+        raise ValueError(f"there are no made pictures for the task {task!r}: wanted one of {', '.join(MAKERS)}")
+    return MAKERS[task](rng)
