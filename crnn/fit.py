@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from crnn.config import LineConfig
-from crnn.losses import CtcLoss
+from crnn.losses import NOT_KNOWN, CtcLoss
 from crnn.model import build
 from crnn.release import embedded_config, load
 from reader.line_image import prepare
@@ -31,6 +31,10 @@ Sample = LineSample | Stage2Sample
 _SHAPE = ("alphabet", "input_size", "channels", "column", "rnn", "units", "layers")
 #: More exchanged drums than stage 2 learns from: rows of digits must not be learnt by heart.
 DISPLAY_AUGMENTATION = Stage2Augmentation(exchange=0.6)
+
+
+#: In widths of a digit: how far from its middle steps show it, and how far at least steps beside it show nothing.
+_MIDDLE, _EDGE = 0.2, 0.4
 
 
 @dataclass(frozen=True)
@@ -95,11 +99,9 @@ def _examples(
         sample = samples[index]
         if isinstance(sample, LineSample):
             image = line_view(sample.image, config.input_size, config.fit, rng, augmentation)
-            text = sample.text
-        else:
-            image, boxes, labels = stage2_view(sample, config.input_size, rng, DISPLAY_AUGMENTATION, pool)
-            text = display_text(boxes, labels)
-        return image, {"logits": encode(text, config)}
+            return image, {"logits": encode(sample.text, config)}
+        image, boxes, labels = stage2_view(sample, config.input_size, rng, DISPLAY_AUGMENTATION, pool)
+        return image, {"logits": encode(display_text(boxes, labels), config, step_labels(boxes, labels, config))}
 
     return make
 
@@ -111,7 +113,10 @@ def augmented_views(
     make = _examples(samples, config, AUGMENTATIONS.get(config.task, LineAugmentation()), seed)
     rng = np.random.default_rng(seed)
     made = [make(int(i), rng) for i in rng.integers(len(samples), size=count)]
-    return [(view, "".join(config.alphabet[c - 1] for c in targets["logits"] if c)) for view, targets in made]
+    texts = [targets["logits"][: config.max_length] for _, targets in made]
+    return [
+        (view, "".join(config.alphabet[c - 1] for c in text if c)) for (view, _), text in zip(made, texts, strict=True)
+    ]
 
 
 def display_text(boxes: np.ndarray, labels: np.ndarray) -> str:
@@ -128,11 +133,29 @@ def plain_view(sample: Sample, config: LineConfig) -> tuple[UInt8, str]:
     return view, display_text(boxes, sample.labels)
 
 
-def encode(text: str, config: LineConfig) -> np.ndarray:
-    """(max_length,) int32: class ids, zeros after the last."""
+def encode(text: str, config: LineConfig, steps: np.ndarray | None = None) -> np.ndarray:
+    """(max_length + steps,) int32 as `CtcLoss` wants it: class ids, zeros after the last; then what each step shows."""
     labels = np.zeros(config.max_length, np.int32)
     labels[: len(text)] = [config.alphabet.index(c) + 1 for c in text]
-    return labels
+    return np.concatenate([labels, np.full(config.steps, NOT_KNOWN, np.int32) if steps is None else steps])
+
+
+def step_labels(boxes: np.ndarray, labels: np.ndarray, config: LineConfig) -> np.ndarray:
+    """(T,) int32: which digit stands at each step, 0 beside the digits, `NOT_KNOWN` at their edges.
+
+    Args:
+        boxes: (n, 4) xyxy in input pixels.
+        labels: (n,) class ids of stage 2.
+        config: of the network.
+    """
+    x = (np.arange(config.steps) + 0.5) * config.input_size[1] / config.steps
+    known = np.zeros(config.steps, np.int32)
+    for (left, _, right, _), label in zip(boxes, labels, strict=True):
+        if label < 10:
+            away = np.abs(x - (left + right) / 2) / max(right - left, 1.0)  # in widths of the digit
+            known[away < _EDGE] = NOT_KNOWN
+            known[away < _MIDDLE] = config.alphabet.index(str(label)) + 1
+    return known
 
 
 def decode(logits: np.ndarray, alphabet: str) -> str:
