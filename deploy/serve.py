@@ -102,6 +102,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     workers = flags.workers or max(1, _cpus() // 4)
     settings = settings_from(flags, workers)
+    # OpenCV's own bound, should a file's header say less than the decoder finds; read when cv2 is imported.
+    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(settings.max_pixels)
     try:
         _check(settings, flags.host, flags.port)
     except (OSError, ValueError) as error:
@@ -109,7 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     with share_metrics():
         try:
-            Server(f"{flags.host}:{flags.port}", workers, settings).run()
+            Server(_address(flags.host, flags.port), workers, settings).run()
         except SystemExit as stop:
             return stop.code if isinstance(stop.code, int) else 1
     return 0
@@ -131,7 +133,11 @@ def _check(settings: Settings, host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise OSError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+            raise OSError(f"cannot listen on {_address(host, port)}: {error.strerror or error}") from error
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _cpus() -> int:

@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,6 +135,7 @@ JSON = {"content_type": "application/json"}
         ({"data": PNG, "query_string": {"decimals": "many"}}, 400, "decimals"),
         ({"data": PNG, "query_string": {"decimals": -1}}, 400, "decimals"),
         ({"data": PNG, "query_string": {"previous": "abc"}}, 400, "'abc'"),
+        ({"data": PNG, "query_string": {"previous": "1", "max_increase": "-1"}}, 400, "max_increase is a number of 0"),
         ({"data": PNG, "query_string": {"max_increase": "3"}}, 400, "max_increase needs previous"),
         ({"json": {"image": base64_of(), "previous": [1]}}, 400, "[1]"),
         ({"json": {"image": base64_of(), "annotate": "perhaps"}}, 400, "annotate"),
@@ -342,17 +344,127 @@ def test_a_turn_that_does_not_come_in_time():
     from serving.gate import Gate
 
     gate = Gate(1, 1, 0.05)
-    with gate.slot():
+    with gate.place(), gate.slot() as turn, gate.place():
         with pytest.raises(RequestError) as refused, gate.slot():
             pass
-        assert refused.value.status == 503 and refused.value.retry_after and gate.waiting == 0
-        assert gate.reading == 1
+        assert refused.value.status == 503 and refused.value.retry_after
+        assert (gate.reading, gate.waiting) == (1, 1)
         time.sleep(0.11)
-        assert gate.stuck(), "a reading that takes twice the time limit"
-    assert gate.reading == 0 and not gate.stuck()
+        assert gate.stuck(), "a photo that takes twice the time limit"
+        assert not turn.next_photo(), "no time for another one"
+        assert not gate.stuck(), "the photo before it has ended"
+    assert (gate.reading, gate.waiting) == (0, 0) and not gate.stuck()
     patient = Gate(1, 1, 60)
-    with patient.slot() as waited:
-        assert waited == 0 and not patient.stuck()
+    with patient.place(), patient.slot() as turn:
+        assert turn.waited < 1 and turn.next_photo() and not patient.stuck()
+
+
+def test_many_photos_in_one_request_end_in_time():
+    inner = fake_reader().stage1
+
+    def slow(batch):
+        time.sleep(0.05)
+        return inner(batch)
+
+    client = fake_app(fake_reader(stage1=slow), timeout=0.3).test_client()
+    answers = client.post("/recognize", json={"images": [base64_of()] * 8}).json
+    assert len(answers) == 8 and answers[0]["text"] == READING
+    assert "0.3 seconds are over" in answers[-1]["error"] and not answers[-1]["success"]
+
+
+class Broken(io.RawIOBase):
+    """A body that ends with an error, as a client makes it that goes away, sleeps or sends nonsense."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        raise self.error
+
+
+def bodies_that_do_not_come():
+    from gunicorn.http.errors import InvalidChunkSize
+
+    return [
+        (TimeoutError(), "100", 408, "did not arrive within 30 seconds"),
+        (TimeoutError(), None, 408, "did not arrive within 30 seconds"),
+        (ConnectionResetError(), "100", 400, "ended before all of its body had come"),
+        (InvalidChunkSize(b"zz"), None, 400, "chunks of the request's body are broken"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["image/png", "multipart/form-data; boundary=x", "application/json"])
+@pytest.mark.parametrize(("error", "length", "status", "words"), bodies_that_do_not_come())
+def test_a_body_that_does_not_come(client, kind, error, length, status, words):
+    environ = {"wsgi.input_terminated": True, "CONTENT_TYPE": kind}
+    environ |= {"wsgi.input": io.BufferedReader(Broken(error)), "CONTENT_LENGTH": length or ""}
+    answer = client.post("/recognize", environ_overrides=environ)
+    assert answer.status_code == status, answer.text
+    assert words in answer.json["error"] and answer.json["request_id"]
+
+
+@pytest.mark.parametrize("kind", ["image/png", "application/json", "text/plain"])
+def test_a_client_that_hangs_up(client, kind):
+    environ = {"wsgi.input_terminated": True, "CONTENT_TYPE": kind, "CONTENT_LENGTH": str(len(PNG))}
+    answer = client.post("/recognize", environ_overrides={**environ, "wsgi.input": io.BytesIO(PNG[:50])})
+    assert answer.status_code == 400 and "ended before all of its body had come" in answer.json["error"]
+
+
+def test_a_body_in_chunks_is_bounded_too():
+    client = limited_client()
+    for kind in ("image/png", "multipart/form-data; boundary=x"):
+        environ = {"wsgi.input_terminated": True, "CONTENT_TYPE": kind}
+        answer = client.post("/recognize", input_stream=io.BytesIO(bytes(3_000_000)), environ_overrides=environ)
+        assert answer.status_code == 413 and "at most" in answer.json["error"]
+
+
+def test_invented_methods_make_no_new_counts(client):
+    client.open("/recognize", method="FROB")
+    text = client.get("/metrics").text
+    assert "FROB" not in text and 'method="other"' in text
+
+
+def timed_pair():
+    from serving.connections import TimedSocket
+
+    client, server = socket.socketpair()
+    return client, TimedSocket(fileno=server.detach())
+
+
+def test_a_head_that_trickles_in_is_answered_and_ends():
+    client, server = timed_pair()
+    with client, server:
+        server.begin(0.2, head=True)
+        start = time.monotonic()
+        client.sendall(b"GET ")
+        assert server.recv(100) == b"GET "
+        time.sleep(0.1)
+        client.sendall(b"/")
+        assert server.recv(100) == b"/"
+        assert server.recv(100) == b"", "the end, for the one who reads"
+        assert 0.15 < time.monotonic() - start < 2, "a byte now and then does not move the deadline"
+        answer = client.recv(1000)
+        assert answer.startswith(b"HTTP/1.1 408 ") and json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+
+
+def test_a_body_that_trickles_in_is_an_error():
+    client, server = timed_pair()
+    with client, server:
+        server.begin(0.1, head=False)
+        client.sendall(b"x")
+        assert server.recv(100) == b"x"
+        with pytest.raises(TimeoutError):
+            server.recv(100)
+        client.sendall(b"late")
+        with pytest.raises(TimeoutError):
+            server.recv(100)
+        server.begin(0.1, head=True)
+        assert server.recv(100) == b"late", "a new request, a new deadline"
+        with pytest.raises(TimeoutError):
+            server.sendall(bytes(10_000_000))  # nobody takes the answer
 
 
 @pytest.mark.parametrize(
@@ -390,29 +502,91 @@ def wait_for(what, seconds=60):
     raise AssertionError("did not come in time")
 
 
-def test_the_production_server(tmp_path):
-    """Starts, reads, replaces a worker that dies, and stops when told to."""
+@pytest.fixture
+def production(tmp_path):
+    """A running server whose networks see 0012.345 in every picture: its port, its log, the process."""
     pytest.importorskip("gunicorn")
     pytest.importorskip("onnx")
     save_fixed_bundle(tmp_path)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "serve.py", "--host", "127.0.0.1", "--port", str(port), "--models", str(tmp_path)]
     log = tmp_path / "log"
     with log.open("w") as file:
-        server = subprocess.Popen([*command, "--workers", "1", "--threads", "1"], cwd=ROOT / "deploy", stderr=file)
+        server = subprocess.Popen(
+            [*command, "--workers", "2", "--threads", "1", "--timeout", "3"], cwd=ROOT / "deploy", stderr=file
+        )
     try:
-        wait_for(lambda: fetch(f"{address}/health")[0] == 200)
-        assert fetch(f"{address}/recognize", PNG)[1]["text"] == READING
-        worker = int(re.findall(r"Booting worker with pid: (\d+)", log.read_text())[-1])
-        os.kill(worker, signal.SIGKILL)
-        wait_for(lambda: len(re.findall("Booting worker", log.read_text())) == 2)
-        wait_for(lambda: fetch(f"{address}/health")[0] == 200)
-        assert fetch(f"{address}/recognize", PNG)[1]["text"] == READING
+        wait_for(lambda: len(re.findall("models loaded", log.read_text())) == 2)
+        yield port, log, server
     finally:
         server.terminate()
         assert server.wait(60) == 0
     for line in log.read_text().splitlines():
         assert json.loads(line)["level"], "every line of the log is JSON"
+
+
+def begin_request(port, data=PNG, sent=100):
+    """A connection with a request of which so many bytes of the body are under way."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    head = f"POST /recognize HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nContent-Length: {len(data)}\r\n\r\n"
+    connection.sendall(head.encode() + data[:sent])
+    return connection
+
+
+def answer_of(connection):
+    """Status and JSON of the answer."""
+    text = b""
+    while b"\r\n\r\n" not in text or len(text.partition(b"\r\n\r\n")[2]) < length_of(text):
+        more = connection.recv(65536)
+        assert more, f"the connection ended after {text!r}"
+        text += more
+    connection.close()
+    return int(text.split()[1]), json.loads(text.partition(b"\r\n\r\n")[2])
+
+
+def length_of(text):
+    return int(re.search(rb"Content-Length: (\d+)", text).group(1))
+
+
+def workers_of(server):
+    return Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+
+
+def test_the_production_server(production):
+    """Reads, refuses slow senders, replaces a worker that dies, counts over all of them, ends what it began."""
+    port, log, server = production
+    address = f"http://127.0.0.1:{port}"
+    assert fetch(f"{address}/recognize", PNG)[1]["text"] == READING
+
+    status, values = answer_of(begin_request(port))
+    assert status == 408 and "within 3 seconds" in values["error"] and values["request_id"]
+
+    # Readings of both workers, and of one that is gone, are counted together; its requests are in flight no more.
+    for _ in range(9):
+        fetch(f"{address}/recognize", PNG)
+    first, _ = workers_of(server)
+    os.kill(int(first), signal.SIGKILL)
+    wait_for(lambda: len(workers_of(server)) == 2 and first not in workers_of(server))
+    wait_for(lambda: len(re.findall("models loaded", log.read_text())) == 3)
+    for _ in range(5):
+        assert fetch(f"{address}/recognize", PNG)[1]["text"] == READING
+    with urllib.request.urlopen(f"{address}/metrics", timeout=30) as answer:
+        counts = answer.read().decode()
+    assert re.search(r'counter_readings_total\{reason="ok"\} 15\.0', counts), counts
+    assert "counter_requests_in_flight 1.0" in counts
+
+    connection = begin_request(port)
+    wait_for(lambda: busy(address) > 1)
+    server.terminate()
+    wait_for(lambda: "signal: term" in log.read_text())
+    connection.sendall(PNG[100:])
+    assert answer_of(connection)[1]["text"] == READING, "what is in flight is finished"
+    assert server.wait(60) == 0
+    assert fetch(f"{address}/health")[0] == 0, "and nothing new is taken"
+
+
+def busy(address):
+    with urllib.request.urlopen(f"{address}/metrics", timeout=30) as answer:
+        return float(re.search(r"counter_requests_in_flight ([0-9.]+)", answer.read().decode()).group(1))

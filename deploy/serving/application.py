@@ -32,6 +32,7 @@ from serving.settings import Settings
 LOG = logging.getLogger("counter_recognition")
 VERSION = "0.1.0"
 STATIC = Path(__file__).resolve().parent.parent / "static"
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -89,12 +90,13 @@ def _add_recognize(app: OpenAPI, settings: Settings, models: Models, gate: Gate,
     )
     def recognize(query: Options) -> Response:
         reader = models.get()
-        body = receive(request, settings)
-        with gate.slot() as waited:
-            metrics.seconds.labels("wait").observe(waited)
-            job = parse(body, settings)
-            g.photos = len(job.photos)
-            return jsonify(answer(job, reader, settings, metrics, g.request_id))
+        with gate.place():
+            body = receive(request, settings)
+            with gate.slot() as turn:
+                metrics.seconds.labels("wait").observe(turn.waited)
+                job = parse(body, settings)
+                g.photos = len(job.photos)
+                return jsonify(answer(job, turn, reader, settings, metrics, g.request_id))
 
 
 def _add_state(app: OpenAPI, models: Models, gate: Gate, metrics: Metrics) -> None:
@@ -155,7 +157,9 @@ def _add_around(app: OpenAPI, settings: Settings, metrics: Metrics) -> None:
         safe_headers(response)
         allow_origin(response, settings)
         endpoint = request.endpoint or "unknown"
-        metrics.requests.labels(request.method, endpoint, response.status_code).inc()
+        # Anybody can invent methods; each label would be kept for ever.
+        method = request.method if request.method in _METHODS else "other"
+        metrics.requests.labels(method, endpoint, response.status_code).inc()
         values = {
             "request_id": g.request_id,
             "method": request.method,

@@ -1,4 +1,4 @@
-"""How many photos are read at once, how many requests wait for it, and for how long."""
+"""How many requests are taken in, how many photos are read at once, and for how long each may wait."""
 
 from __future__ import annotations
 
@@ -10,6 +10,24 @@ from time import monotonic
 from serving.errors import RequestError
 
 
+class Turn:
+    """The right to read, from `Gate.slot`.
+
+    Attributes:
+        waited: seconds until it came.
+    """
+
+    def __init__(self, waited: float, timeout: float) -> None:
+        self.waited = waited
+        self._end = monotonic() + timeout
+        self.since = monotonic()
+
+    def next_photo(self) -> bool:
+        """Whether there is time for another photo of the same request; begins its time."""
+        self.since = monotonic()
+        return self.since < self._end
+
+
 class Gate:
     """Lets a bounded number of requests through and a bounded number wait.
 
@@ -19,51 +37,59 @@ class Gate:
     def __init__(self, at_once: int, max_waiting: int, timeout: float) -> None:
         self._slots = threading.Semaphore(at_once)
         self._lock = threading.Lock()
-        self._starts: dict[int, float] = {}
-        self.max_waiting = max_waiting
+        self._turns: set[Turn] = set()
+        self._most = at_once + max_waiting
+        self._inside = 0
         self.timeout = timeout
-        self.waiting = 0
 
     @property
     def reading(self) -> int:
         """Requests that are being read now."""
-        return len(self._starts)
+        return len(self._turns)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that are being received or wait for their turn."""
+        return self._inside - len(self._turns)
 
     @contextmanager
-    def slot(self) -> Iterator[float]:
-        """One's turn; gives the seconds waited.
+    def place(self) -> Iterator[None]:
+        """A place for a request, from before its body is received until it is answered.
 
         Raises:
-            RequestError: 503 when too many wait already, or the turn does not come in time.
+            RequestError: 503 when all are taken.
         """
-        waited = self._wait()
-        key = threading.get_ident()
         with self._lock:
-            self._starts[key] = monotonic()
+            if self._inside >= self._most:
+                raise RequestError(503, f"busy: {self.waiting} requests are waiting already", retry_after=1)
+            self._inside += 1
         try:
-            yield waited
+            yield
         finally:
             with self._lock:
-                del self._starts[key]
+                self._inside -= 1
+
+    @contextmanager
+    def slot(self) -> Iterator[Turn]:
+        """One's turn.
+
+        Raises:
+            RequestError: 503 when it does not come in time.
+        """
+        start = monotonic()
+        if not self._slots.acquire(timeout=self.timeout):
+            raise RequestError(503, f"busy: no turn within {self.timeout:g} seconds", retry_after=2)
+        turn = Turn(monotonic() - start, self.timeout)
+        with self._lock:
+            self._turns.add(turn)
+        try:
+            yield turn
+        finally:
+            with self._lock:
+                self._turns.discard(turn)
             self._slots.release()
 
-    def _wait(self) -> float:
-        if self._slots.acquire(blocking=False):
-            return 0.0
-        with self._lock:
-            if self.waiting >= self.max_waiting:
-                raise RequestError(503, f"busy: {self.waiting} requests are waiting already", retry_after=1)
-            self.waiting += 1
-        start = monotonic()
-        try:
-            if not self._slots.acquire(timeout=self.timeout):
-                raise RequestError(503, f"busy: no turn within {self.timeout:g} seconds", retry_after=2)
-        finally:
-            with self._lock:
-                self.waiting -= 1
-        return monotonic() - start
-
     def stuck(self) -> bool:
-        """Whether a reading takes so long that it will hardly end."""
+        """Whether a photo takes so long that it will hardly end."""
         with self._lock:
-            return any(monotonic() - start > 2 * self.timeout for start in self._starts.values())
+            return any(monotonic() - turn.since > 2 * self.timeout for turn in self._turns)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from flask import Request
-from werkzeug.exceptions import RequestEntityTooLarge
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from reader.header import read_header
 from reader.image import ImageError, load_image
@@ -61,28 +62,22 @@ def receive(request: Request, settings: Settings) -> Body:
     Raises:
         RequestError: 408, 413, 415 or 400.
     """
-    gunicorn_socket = request.environ.get("gunicorn.socket")
-    if gunicorn_socket is not None:
-        gunicorn_socket.settimeout(settings.timeout)
     kind = request.mimetype
     query = request.args.to_dict()
     try:
+        if request.content_length is None and len(request.get_data(cache=True)) >= settings.max_body:
+            raise _too_large(settings)  # a body in chunks, which werkzeug silently cuts off there
         if kind == "application/x-www-form-urlencoded" and _is_picture(request.get_data(cache=True)):
             kind = "application/octet-stream"  # what `curl --data-binary` says of a picture when it is told nothing
         if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
-            fields = request.form.to_dict(flat=False)
-            files = [Photo(file.read(), file.filename or "") for file in request.files.getlist("image")]
-            unknown = sorted(set(request.files) - {"image"})
-            if unknown:
-                raise RequestError(400, f"file field {unknown[0]!r}; photos are sent in the field 'image'")
-            texts = [Photo(text) for text in fields.pop("image", [])]
-            return Body("form", b"", (*files, *texts), {key: values[-1] for key, values in fields.items()}, query)
+            return _from_form(request, query)
         data = request.get_data()
-    except TimeoutError as error:
-        raise RequestError(408, f"the request did not arrive within {settings.timeout:g} seconds") from error
+        if len(data) < (request.content_length or 0):
+            raise ClientDisconnected
     except RequestEntityTooLarge as error:
-        limit = settings.max_body / 1024 / 1024
-        raise RequestError(413, f"the request is too large; at most {limit:g} MiB are accepted") from error
+        raise _too_large(settings) from error
+    except (TimeoutError, ClientDisconnected, ParseException) as error:
+        raise _not_whole(error, settings) from error
     if kind == "application/json" or kind.endswith("+json"):
         return Body("json", data, (), {}, query)
     if kind == "text/plain":
@@ -90,6 +85,30 @@ def receive(request: Request, settings: Settings) -> Body:
     if not kind or kind == "application/octet-stream" or kind.startswith("image/"):
         return Body("raw", b"", (Photo(data),), {}, query)
     raise RequestError(415, f"content type {kind!r}; wanted {FORMS}")
+
+
+def _from_form(request: Request, query: Mapping[str, str]) -> Body:
+    fields = request.form.to_dict(flat=False)
+    files = [Photo(file.read(), file.filename or "") for file in request.files.getlist("image")]
+    unknown = sorted(set(request.files) - {"image"})
+    if unknown:
+        raise RequestError(400, f"file field {unknown[0]!r}; photos are sent in the field 'image'")
+    texts = [Photo(text) for text in fields.pop("image", [])]
+    return Body("form", b"", (*files, *texts), {key: values[-1] for key, values in fields.items()}, query)
+
+
+def _too_large(settings: Settings) -> RequestError:
+    limit = settings.max_body / 1024 / 1024
+    return RequestError(413, f"the request is too large; at most {limit:g} MiB are accepted")
+
+
+def _not_whole(error: Exception, settings: Settings) -> RequestError:
+    """Why a body did not arrive; werkzeug reports a deadline that has passed as a client that has gone."""
+    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+        return RequestError(408, f"the request did not arrive within {settings.timeout:g} seconds")
+    if isinstance(error, ClientDisconnected):
+        return RequestError(400, "the request ended before all of its body had come")
+    return RequestError(400, "the chunks of the request's body are broken")
 
 
 def _is_picture(data: bytes) -> bool:

@@ -89,22 +89,9 @@ def add_label_studio(app: OpenAPI, settings: Settings, models: Models, gate: Gat
     @app.post("/predict", summary="Pre-annotate tasks", **common)
     def predict() -> Response:
         reader = models.get()
-        data = _object(receive(request, settings).data)
-        labelling = read_labelling(str(data.get("label_config") or ""))
-        tasks = data.get("tasks")
-        if not isinstance(tasks, list):
-            raise RequestError(400, "'tasks' is missing; wanted a list of Label Studio tasks")
-        version = model_version(reader)
-        results = []
-        for task in tasks:
-            picture = _picture(task, labelling, settings)
-            if isinstance(picture, str):
-                LOG.warning(picture, extra={"request_id": g.request_id, "task": task_id(task)})
-                results.append({"result": [], "score": 0.0, "model_version": version, "error": picture})
-                continue
-            with gate.slot():
-                results.append({**annotations(reader, picture, labelling), "model_version": version})
-        return jsonify(results=results, model_version=version)
+        with gate.place():
+            asked = _object(receive(request, settings).data)
+            return jsonify(_predictions(asked, reader, settings, gate))
 
     @app.post("/webhook", summary="Events of a project; accepted, nothing is trained here", **common)
     def webhook() -> tuple[Response, int]:
@@ -117,21 +104,45 @@ def add_label_studio(app: OpenAPI, settings: Settings, models: Models, gate: Gat
         return jsonify(versions=[model_version(models.get())])
 
 
+def _predictions(asked: dict[str, Any], reader: MeterReader, settings: Settings, gate: Gate) -> dict[str, Any]:
+    """The answer to /predict: a prediction for each task, in order."""
+    labelling = read_labelling(str(asked.get("label_config") or ""))
+    tasks = asked.get("tasks")
+    if not isinstance(tasks, list):
+        raise RequestError(400, "'tasks' is missing; wanted a list of Label Studio tasks")
+    version = model_version(reader)
+    results = []
+    for task in tasks:
+        prediction: dict[str, Any] = {"result": [], "score": 0.0}
+        try:
+            photo = _photo(task, labelling, settings)
+            with gate.slot():
+                prediction = annotations(reader, decode(photo, settings), labelling)
+        except RequestError as error:
+            if error.status == 503:
+                raise
+            LOG.warning(str(error), extra={"request_id": g.request_id, "task": task_id(task)})
+            prediction["error"] = str(error)
+        results.append({**prediction, "model_version": version})
+    return {"results": results, "model_version": version}
+
+
 def task_id(task: Any) -> str:
     """The number of a task, for the log."""
     return str(task.get("id", ""))[:32] if isinstance(task, dict) else ""
 
 
-def _picture(task: Any, labelling: Labelling, settings: Settings) -> UInt8 | str:
-    """The picture of a task, or why there is none."""
-    source = task.get("data", {}).get(labelling.key) if isinstance(task, dict) else None
+def _photo(task: Any, labelling: Labelling, settings: Settings) -> Photo:
+    """The picture of a task, still encoded; photos of Label Studio are fetched.
+
+    Raises:
+        RequestError: 400 or 413; the task has none, or it cannot be had.
+    """
+    values = task.get("data") if isinstance(task, dict) else None
+    source = values.get(labelling.key) if isinstance(values, dict) else None
     if not isinstance(source, str):
-        return f"the task has no text under data.{labelling.key}"
-    try:
-        data = source if source.startswith("data:") else fetch(source, settings)
-        return decode(Photo(data), settings)
-    except RequestError as error:
-        return str(error)
+        raise RequestError(400, f"the task has no text under data.{labelling.key}")
+    return Photo(source if source.startswith("data:") else fetch(source, settings))
 
 
 def annotations(reader: MeterReader, photo: UInt8, labelling: Labelling) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from reader.plausibility import implausibility
 from serving.errors import RequestError
@@ -26,10 +26,13 @@ class Options(BaseModel):
 
     @field_validator("previous", "max_increase", mode="before")
     @classmethod
-    def _number(cls, value: Any) -> Any:
+    def _number(cls, value: Any, info: ValidationInfo) -> Any:
         if value is None:
             return None
-        implausibility("0", value if isinstance(value, str | int | float) else repr(value))
+        try:
+            implausibility("0", value if isinstance(value, str | int | float) else repr(value))
+        except ValueError as error:
+            raise ValueError(str(error).replace("previous", str(info.field_name), 1)) from error
         return value if isinstance(value, str) else format(value, "f")
 
     @model_validator(mode="after")

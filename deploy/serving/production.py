@@ -10,11 +10,13 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
+from serving.connections import TimedWorker
 from serving.logs import log_configuration
 from serving.settings import Settings
 
-#: Threads beside those that wait for their turn: they answer /health and /metrics, and receive bodies.
-_SPARE_THREADS = 8
+#: Threads beside those that receive, wait and read: they answer /health and /metrics, and refuse what is too much.
+#: So many that a few dozen connections that send nothing more do not take them all.
+_SPARE_THREADS = 32
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -29,14 +31,16 @@ class Server(BaseApplication):  # type: ignore[misc]
             settings: of each process.
         """
         self._settings = settings
+        TimedWorker.body_seconds = settings.timeout
         self._options = {
             "bind": address,
             "workers": workers,
-            "worker_class": "gthread",
+            "worker_class": TimedWorker,
             "threads": settings.at_once + settings.max_waiting + _SPARE_THREADS,
             # A worker beats while its threads work; one that does not for this long is killed and replaced.
             "timeout": max(30, round(2 * settings.timeout)),
-            "graceful_timeout": round(settings.timeout) + 5,
+            # Being received, waiting for one's turn, and being read may each take the time limit.
+            "graceful_timeout": round(3 * settings.timeout) + 5,
             "keepalive": 5,
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,
             "logconfig_dict": log_configuration(),

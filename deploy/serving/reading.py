@@ -17,6 +17,7 @@ from reader.pipeline import MeterReader
 from reader.plausibility import implausibility
 from reader.types import Result, UInt8
 from serving.errors import RequestError
+from serving.gate import Turn
 from serving.inputs import Job, Photo, decode
 from serving.metrics import Metrics
 from serving.options import Options
@@ -32,7 +33,7 @@ class PipelineError(Exception):
 
 
 def answer(
-    job: Job, reader: MeterReader, settings: Settings, metrics: Metrics, request_id: str
+    job: Job, turn: Turn, reader: MeterReader, settings: Settings, metrics: Metrics, request_id: str
 ) -> dict[str, Any] | list[dict[str, Any]]:
     """The answer to a request: one object, or a list in the order of its photos.
 
@@ -45,6 +46,8 @@ def answer(
     answers = []
     for photo in job.photos:
         try:
+            if not turn.next_photo():
+                raise RequestError(503, f"not read: {settings.timeout:g} seconds are over; send fewer photos at once")
             answers.append(_read(photo, job.options, reader, settings, metrics))
         except RequestError as error:
             answers.append(_failed(photo, str(error), metrics))
