@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from reader.confidence import Calibration
 from reader.geometry import MARGIN
 from reader.image import write_atomic
+from reader.joint import JointRules
 from reader.line_settings import LineSettings
 from reader.places import Rules
 from reader.symbols import STAGE1_CLASSES, STAGE2_CLASSES
@@ -98,7 +99,8 @@ class Bundle:
         stage2: settings of the second network.
         rules: thresholds of boxes to reading.
         calibration: scores to probabilities.
-        lines: settings of the line readers, by task.
+        lines: settings of the line readers, by task; the one for "display" reads the meters' displays too.
+        joint: how its opinion and stage 2's are weighed.
         versions: of the packages that made the files, for the record.
         format_version: of bundle.json.
     """
@@ -108,6 +110,7 @@ class Bundle:
     rules: Rules = field(default_factory=Rules)
     calibration: Calibration = field(default_factory=Calibration)
     lines: Mapping[str, LineSettings] = field(default_factory=dict)
+    joint: JointRules = field(default_factory=JointRules)
     versions: Mapping[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
@@ -128,7 +131,13 @@ class Bundle:
         Raises:
             BundleError: an unknown or missing key, or a value of the wrong kind; the message names it.
         """
-        parts = {"stage1": Stage1Settings, "stage2": Stage2Settings, "rules": Rules, "calibration": Calibration}
+        parts = {
+            "stage1": Stage1Settings,
+            "stage2": Stage2Settings,
+            "rules": Rules,
+            "calibration": Calibration,
+            "joint": JointRules,
+        }
         if not isinstance(data, Mapping):
             raise BundleError(f"a bundle is a JSON object, not {type(data).__name__}")
         built = {key: _build(parts[key], value, key) if key in parts else value for key, value in data.items()}

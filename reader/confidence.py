@@ -31,6 +31,7 @@ READING_FEATURES: tuple[str, ...] = (
     "between",  # number of drums between two digits
     "irregularity",  # how unevenly the digits are spaced
     "agreement",  # corner overlap (IoU) of the last two looks at the display; 1 with a single look
+    "line",  # log-odds of the probability that the display read as a line gives the text; 0 where it was not read so
 )
 
 
@@ -144,6 +145,7 @@ def reading_features(reading: Reading, display: Display, agreement: float = 1.0)
             sum(digit.alternative is not None for digit in reading.digits),
             reading.irregularity,
             agreement,
+            0.0 if reading.line_log_probability is None else log_odds(np.exp(reading.line_log_probability)),
         ],
         np.float64,
     )

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reader.confidence import Calibration, digit_probabilities
+from reader.joint import JointRules, LineView, settle
 from reader.places import Place, Rules, find_places, inside, select
 from reader.symbols import DIGITS, FLOATP_ID, POINT_ID, STAGE2_CLASSES, UNKNOWN
 from reader.types import Boxes, Digit, Reading
@@ -91,6 +92,8 @@ def decode_views(
     decimals: int | None = None,
     calibration: Calibration | None = None,
     rules: Rules | None = None,
+    line: LineView | None = None,
+    joint: JointRules | None = None,
 ) -> Reading:
     """The reading that several pictures of one display show together; see `decode`.
 
@@ -104,6 +107,8 @@ def decode_views(
         decimals: see `decode`.
         calibration: see `decode`.
         rules: see `decode`.
+        line: the display read as a line too; both opinions together decide then.
+        joint: how the two are weighed.
 
     Raises:
         ValueError: a negative number of decimals, or no view.
@@ -120,6 +125,12 @@ def decode_views(
     agreeing = [index for index, length in enumerate(lengths) if length == usual]
     places = _join([rows[index][0] for index in agreeing])
     digits = _decide(places, rolls, calibration, rules)
+    line_log_probability = None
+    if line is not None:
+        digits, line_log_probability = settle(digits, _opinions(places, calibration), line, joint or JointRules())
+        digits = [
+            each if each.confidence >= rules.unknown else replace(each, text=UNKNOWN, confidence=0.0) for each in digits
+        ]
     if not digits:
         return Reading("", 0.0, (), 0.0, 0.0)
     irregularity = rows[agreeing[0]][1]
@@ -132,7 +143,15 @@ def decode_views(
     whole = len(digits) - count
     digits = [replace(digit, decimal=index >= whole) for index, digit in enumerate(digits)]
     text = "".join(digit.text for digit in digits)
-    return Reading(f"{text[:whole]}.{text[whole:]}" if count else text, 0.0, tuple(digits), certainty, irregularity)
+    text = f"{text[:whole]}.{text[whole:]}" if count else text
+    return Reading(text, 0.0, tuple(digits), certainty, irregularity, line_log_probability)
+
+
+def _opinions(places: list[Place], calibration: Calibration) -> npt.NDArray[np.float64]:
+    """(n, 10): the probabilities of each place's digits; zeros where nothing was seen."""
+    seen = [place.class_id is not None and place.class_id < 10 for place in places]
+    rows = [digit_probabilities(p.scores, calibration.digit_temperature, calibration.digit_bias) for p in places]
+    return np.array([row if known else row * 0 for row, known in zip(rows, seen, strict=True)]).reshape(-1, 10)
 
 
 def _join(rows: list[list[Place]]) -> list[Place]:

@@ -77,6 +77,7 @@ class Reading:
         digits: the places from left to right.
         decimal_confidence: how sure it is where the decimal point stands, or that there is none; 0 to 1.
         irregularity: how unevenly the digits are spaced: mean deviation from the usual distance, in usual distances.
+        line_log_probability: what the display read as a line gives this text; None where it was not read so.
     """
 
     text: str
@@ -84,6 +85,7 @@ class Reading:
     digits: tuple[Digit, ...] = field(default_factory=tuple)
     decimal_confidence: float = 1.0
     irregularity: float = 0.0
+    line_log_probability: float | None = None
 
 
 #: Why a photo gave no reading; `Result.reason` is one of these.

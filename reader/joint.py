@@ -1,0 +1,150 @@
+"""Two opinions on one display: the digits that were detected, and the display read as a line.
+
+The detector knows where digits stand and sees each for itself; the line reader sees the row as a whole and misses
+fewer. Every text that either of them thinks likely is scored by both, and the text with the best sum is read. The
+share of that text among all gives the digits' confidences.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from reader.ctc import CtcReading, beam_search, text_log_probability
+from reader.symbols import DIGITS, UNKNOWN
+from reader.types import Digit
+
+Float64 = npt.NDArray[np.float64]
+
+#: The detector's opinion of a digit is never surer against it than this.
+_LEAST = 1e-3
+
+
+@dataclass(frozen=True)
+class JointRules:
+    """How the two opinions are weighed; the bundle carries what fits its networks.
+
+    Attributes:
+        line: weight of the line reader's log probability.
+        boxes: weight of the detector's.
+        other_length: the detector's log probability of having seen a place too few or too many.
+        candidates: how many of the line reader's texts are looked at.
+        width: of its beam search.
+    """
+
+    line: float = 1.0
+    boxes: float = 1.0
+    other_length: float = -4.0
+    candidates: int = 6
+    width: int = 8
+
+
+@dataclass(frozen=True)
+class LineView:
+    """The display read as a line.
+
+    Attributes:
+        log_probs: (T, 11) of the ten digits after the blank, calibrated.
+        left: x of the first step's left edge, in pixels of the rectified display as the detector got it.
+        right: x of the last step's right edge.
+        top: y of the upper edge of the boxes of digits that only the line reader saw.
+        bottom: y of their lower edge.
+    """
+
+    log_probs: Float64
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+
+def settle(
+    digits: Sequence[Digit], probabilities: Float64, view: LineView, rules: JointRules
+) -> tuple[list[Digit], float]:
+    """The digits that both opinions together make.
+
+    Args:
+        digits: from left to right, as detected; unknown ones among them.
+        probabilities: (n, 10) the detector's, of each place; a row of zeros where it saw nothing.
+        view: the display read as a line.
+        rules: how to weigh them.
+
+    Returns:
+        The digits, with their shares as confidences, and the log probability that the line reader gives their text,
+        minus infinity without a text.
+    """
+    texts = beam_search(view.log_probs, "".join(DIGITS), rules.width, rules.candidates, min_length=1)
+    known = {each.text: each for each in texts}
+    detected = "".join(digit.text for digit in digits)
+    filled = _filled(digits, probabilities)
+    if digits and filled not in known:
+        known[filled] = CtcReading(filled, text_log_probability(view.log_probs, "".join(DIGITS), filled), ())
+    if not known:
+        return list(digits), -math.inf
+    logs = np.log(np.maximum(probabilities, _LEAST))  # (n, 10)
+    best_boxes = float(logs.max(axis=1).sum()) if len(logs) else 0.0
+    names = list(known)
+    scores = np.array(
+        [
+            rules.line * max(known[name].log_probability, -1e3)
+            + rules.boxes * _by_boxes(name, logs, best_boxes, rules.other_length)
+            for name in names
+        ]
+    )
+    shares = np.exp(scores - scores.max())
+    shares /= shares.sum()
+    chosen = names[int(shares.argmax())]
+    if len(chosen) == len(detected):
+        return _renamed(digits, chosen, names, shares), known[chosen].log_probability
+    return _placed(known[chosen], view, names, shares), known[chosen].log_probability
+
+
+def _filled(digits: Sequence[Digit], probabilities: Float64) -> str:
+    """The detected text, unknown digits filled by what is likeliest there."""
+    best = probabilities.argmax(axis=1) if len(probabilities) else ()
+    return "".join(
+        digit.text if digit.text != UNKNOWN else DIGITS[int(index)] for digit, index in zip(digits, best, strict=True)
+    )
+
+
+def _by_boxes(text: str, logs: Float64, best: float, other_length: float) -> float:
+    """The detector's log probability of a text."""
+    if len(text) != len(logs):
+        return best + other_length * abs(len(text) - len(logs))
+    return float(sum(row[int(character)] for row, character in zip(logs, text, strict=True)))
+
+
+def _confidences(chosen: str, names: list[str], shares: Float64) -> list[float]:
+    """For each place of the chosen text the share of all texts of its length that have the same digit there."""
+    same = [(name, share) for name, share in zip(names, shares, strict=True) if len(name) == len(chosen)]
+    return [
+        float(sum(share for name, share in same if name[place] == character)) for place, character in enumerate(chosen)
+    ]
+
+
+def _renamed(digits: Sequence[Digit], chosen: str, names: list[str], shares: Float64) -> list[Digit]:
+    """The detected places with the chosen text's digits."""
+    made = []
+    for digit, text, confidence in zip(digits, chosen, _confidences(chosen, names, shares), strict=True):
+        other = digit.alternative
+        if other is not None and digit.text != text:  # of the two digits between which the drum stands, the other one
+            other = digit.text if other == text else None
+        made.append(replace(digit, text=text, confidence=confidence, alternative=other))
+    return made
+
+
+def _placed(reading: CtcReading, view: LineView, names: list[str], shares: Float64) -> list[Digit]:
+    """A text of another length than was detected, at the places where the line reader saw its digits."""
+    step = (view.right - view.left) / len(view.log_probs)
+    middles = [view.left + (each.start + each.end) / 2 * step for each in reading.characters]
+    gaps = np.diff(middles)
+    half = float(np.median(gaps)) / 2 if len(gaps) else (view.bottom - view.top) / 4
+    confidences = _confidences(reading.text, names, shares)
+    return [
+        Digit(text, confidence, np.array([x - half, view.top, x + half, view.bottom], np.float32))
+        for text, confidence, x in zip(reading.text, confidences, middles, strict=True)
+    ]
