@@ -8,11 +8,12 @@ import numpy as np
 
 from reader.types import UInt8
 from synthesis.lines.captcha import make_captcha
+from synthesis.lines.plate import make_plate
 
 #: Draws one picture (H, W, 3) uint8 RGB, of its own size, and says what stands there.
 Maker = Callable[[np.random.Generator], tuple[UInt8, str]]
 
-MAKERS: Mapping[str, Maker] = {"captcha": make_captcha}
+MAKERS: Mapping[str, Maker] = {"captcha": make_captcha, "plate": make_plate}
 
 
 def make_line(task: str, rng: np.random.Generator) -> tuple[UInt8, str]:
