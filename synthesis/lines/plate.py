@@ -53,8 +53,8 @@ def _plate(rng: Rng, kind: PlateKind, text: str, scale: float) -> UInt8:
     h, w = round(_HIGH * scale), round(_WIDE[kind.wide] * scale)
     style, province_style = int(rng.integers(STYLES)), int(rng.integers(STYLES))
     ink, red = np.zeros((h, w), np.uint8), np.zeros((h, w), np.uint8)
-    fit = rng.uniform(0.78, 1.0)  # the province is often smaller than the rest
-    size = rng.normal(1.0, 0.012)
+    # Few sizes, so that the masks are made once. The province is often smaller than the rest.
+    fit, size = float(rng.choice((0.8, 0.87, 0.94, 1.0))), float(rng.choice((0.98, 1.0, 1.0, 1.02)))
     for i, (c, (left, wide)) in enumerate(zip(text, _lefts(kind, text), strict=True)):
         tall, broad = _CHARACTER * size * scale, wide * size * scale
         if i == 0:
@@ -63,11 +63,12 @@ def _plate(rng: Rng, kind: PlateKind, text: str, scale: float) -> UInt8:
         x = (left + wide / 2 + rng.normal(0, 0.6)) * scale - mask.shape[1] / 2
         lay(red if is_red(c) else ink, mask, round(x), round((h - mask.shape[0]) / 2 + rng.normal(0, 0.8) * scale))
     _marks(rng, ink, kind, scale)
-    base = np.array(kind.paint, np.float32) * np.float32(np.exp(rng.normal(0, 0.14))) + rng.normal(0, 12, 3)
+    base = np.array(kind.paint, np.float32) * np.float32(np.exp(rng.normal(0, 0.14)))
+    base += rng.normal(0, 12, 3).astype(np.float32)
     top = base if kind.fade is None else np.array(kind.fade, np.float32)
     down = np.linspace(0, 1, h, dtype=np.float32)[:, None, None]
     paint = np.broadcast_to(top * (1 - down) + base * down, (h, w, 3))
-    paint = paint * (1 + 0.05 * texture(rng, "mottle", h, w))[..., None]
+    paint = paint * (1 + np.float32(0.05) * texture(rng, "mottle", h, w))[..., None]
     for mask, colour in ((ink, kind.ink), (red, (190.0, 30.0, 30.0))):
         if mask is red and not red.any():
             continue
