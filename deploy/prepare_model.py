@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -41,6 +42,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--calibration", type=Path, metavar="DIR", help="photos for the ranges of int8 (default: made ones)")
     add("--validation", type=Path, metavar="DIR", help="photos on which readings are compared (default: made ones)")
     add("--photos", type=_count, default=200, metavar="N", help="made photos to compare on (default: %(default)s)")
+    add("--lines", type=Path, metavar="DIR", help="line readers, TASK.keras (default: crnn/ here, else the one above)")
     add("--settings", type=Path, metavar="FILE", help="bundle.json with thresholds and calibration to take over")
     return parser.parse_args(arguments)
 
@@ -55,8 +57,12 @@ def main(arguments: list[str] | None = None) -> int:
         for path in (flags.stage1, flags.stage2):
             if not path.is_file():
                 raise FileNotFoundError(f"{path}: no such file; train_stage1.py and train_stage2.py make them")
-        from retinanet.preparation import Wish, prepare  # TensorFlow, seconds to import: when there is work for it
+        lines = find_lines(flags.lines)
+        from crnn.preparation import LineWish, prepare_lines  # TensorFlow, seconds to import: when there is work for it
+        from reader.bundle import save_bundle
+        from retinanet.preparation import Wish, prepare
         from synthesis.crops import make_display
+        from synthesis.lines import make_line
         from synthesis.meter import make_photo
 
         wish = Wish(
@@ -68,7 +74,14 @@ def main(arguments: list[str] | None = None) -> int:
             photos=flags.photos,
         )
         with replacing(flags.out) as folder:
-            prepare(wish, folder, lambda rng: make_photo(rng).image, lambda rng: make_display(rng).image)
+            bundle = prepare(wish, folder, lambda rng: make_photo(rng).image, lambda rng: make_display(rng).image)
+            line_wish = LineWish(lines, tuple(flags.formats), bundle.lines)
+            made = prepare_lines(
+                line_wish,
+                folder,
+                lambda task, rng: make_display(rng).image if task == "display" else make_line(task, rng)[0],
+            )
+            save_bundle(replace(bundle, lines=made), folder)
     except (OSError, ValueError) as error:  # ReleaseError, ExportError, BundleError and ImageError are ValueErrors
         print(f"prepare_model.py: {error}", file=sys.stderr)
         return 1
@@ -83,6 +96,18 @@ def find_source(stage: str) -> Path:
     """The .keras file of a stage: the one put here, else the one that training saves."""
     here = HERE / "retinanet" / f"{stage}.keras"
     return here if here.is_file() else HERE.parent / "retinanet" / f"{stage}.keras"
+
+
+def find_lines(folder: Path | None) -> dict[str, Path]:
+    """The .keras files of line readers by task: those given, those put here, or those that training saved.
+
+    Raises:
+        FileNotFoundError: a folder was given, and there is none.
+    """
+    if folder is not None and not any(folder.glob("*.keras")):
+        raise FileNotFoundError(f"{folder}: no line readers there; train_lines.py makes TASK.keras")
+    folders = [folder] if folder is not None else [HERE.parent / "crnn", HERE / "crnn"]
+    return {path.stem: path for place in folders for path in sorted(place.glob("*.keras"))}
 
 
 @contextlib.contextmanager
@@ -112,7 +137,9 @@ def replacing(out: Path) -> Iterator[Path]:
 
 
 def _is_ours(name: str) -> bool:
-    stages = ("stage1", "stage2")
+    from crnn.config import TASKS
+
+    stages = ("stage1", "stage2", *TASKS)
     return name == "bundle.json" or name in {f"{stage}{end}" for stage in stages for end in ("", ".onnx", "_int8.onnx")}
 
 

@@ -1,59 +1,16 @@
-"""Detectors as files for serving: SavedModel, ONNX in float32 and in int8; and how far two runs of one are apart."""
+"""Detectors in ONNX, float32 and int8. The other forms of export are in training/export.py."""
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from reader.types import UInt8
 from retinanet.onnx_graph import to_onnx
-
-Outputs = Mapping[str, Any]
-
-
-def save_savedmodel(model: keras.Model, folder: Path) -> None:
-    """A TensorFlow SavedModel with the signature serving_default: uint8 "image" (N, H, W, 3) -> the detector's outputs.
-
-    Args:
-        model: of `retinanet.model.detector`.
-        folder: to make; TensorFlow Serving wants a number as its name.
-    """
-    import tensorflow as tf
-
-    class Served(tf.Module):
-        """The detector behind one signature that takes any number of pictures."""
-
-        def __init__(self) -> None:
-            super().__init__(name=model.name)
-            self.network = model
-
-        @tf.function(input_signature=[tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8, name="image")])
-        def serve(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-            return dict(self.network(image, training=False))
-
-    module = Served()
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
-
-
-def savedmodel_network(folder: Path) -> Callable[[UInt8], Outputs]:
-    """The signature of a SavedModel as a function on numpy arrays."""
-    import tensorflow as tf
-
-    loaded = tf.saved_model.load(str(folder))
-    serve = loaded.signatures["serving_default"]
-
-    def run(batch: UInt8) -> Outputs:
-        # `loaded` is named here so that its variables live as long as this function.
-        assert loaded is not None
-        return {name: value.numpy() for name, value in serve(image=tf.constant(batch)).items()}
-
-    return run
+from training import export
 
 
 def save_onnx(model: keras.Model, path: Path) -> None:
@@ -66,7 +23,7 @@ def save_onnx(model: keras.Model, path: Path) -> None:
 
 
 def quantize_onnx(source: Path, target: Path, pictures: Sequence[UInt8]) -> None:
-    """An int8 copy of a float32 ONNX file by static quantisation (QDQ; Jacob et al. 2018).
+    """An int8 copy of a detector; see `training.export.quantize_onnx`.
 
     The convolutions and what lies between them compute in 8 bits; the last one of each head and the decoding stay in
     float32, where a step of 1/255 would be seen in the corners.
@@ -76,57 +33,10 @@ def quantize_onnx(source: Path, target: Path, pictures: Sequence[UInt8]) -> None
         target: to write.
         pictures: (H, W, 3) network inputs from which the ranges of the activations are taken.
     """
-    import onnx
-    from onnxruntime import quantization
 
-    class Reader(quantization.CalibrationDataReader):
-        def __init__(self) -> None:
-            self.batches: Iterator[dict[str, UInt8]] = iter([{"image": picture[None]} for picture in pictures])
+    def keeps(node: Any) -> bool:
+        # Heads' last layers are named so in retinanet.model; used on each level, they have a name for each.
+        last = node.op_type == "Conv" and "_out" in node.name and not node.name.startswith("stage")
+        return last or (node.op_type == "Add" and node.output[0].startswith(("corner_", "box_")))
 
-        def get_next(self) -> dict[str, UInt8] | None:
-            return next(self.batches, None)
-
-    nodes = onnx.load(source).graph.node
-    # Heads' last layers are named so in retinanet.model; used on each level, they have a name for each.
-    last = [n.name for n in nodes if n.op_type == "Conv" and "_out" in n.name and not n.name.startswith("stage")]
-    decoding = [n.name for n in nodes if n.op_type == "Add" and n.output[0].startswith(("corner_", "box_"))]
-    level = logging.getLogger().level
-    logging.getLogger().setLevel(logging.ERROR)  # it advises a pre-processing that our graph does not need
-    try:
-        quantization.quantize_static(
-            source,
-            target,
-            Reader(),
-            quant_format=quantization.QuantFormat.QDQ,
-            op_types_to_quantize=["Conv", "Relu", "Add", "Resize"],
-            per_channel=True,
-            # 7-bit weights: processors without VNNI add pairs of products in 16 bits, which 8-bit ones overflow.
-            reduce_range=True,
-            activation_type=quantization.QuantType.QUInt8,
-            weight_type=quantization.QuantType.QInt8,
-            nodes_to_exclude=[*last, *decoding],
-        )
-    finally:
-        logging.getLogger().setLevel(level)
-
-
-def largest_difference(first: Outputs, second: Outputs) -> float:
-    """The largest absolute difference between two answers: pixels for places, 1 for probabilities.
-
-    Raises:
-        ValueError: other names or shapes.
-    """
-    shapes = [{name: np.shape(value) for name, value in outputs.items()} for outputs in (first, second)]
-    if shapes[0] != shapes[1]:
-        raise ValueError(f"outputs {shapes[1]}; wanted {shapes[0]}")
-    return max(float(np.abs(np.asarray(first[name]) - np.asarray(second[name])).max(initial=0.0)) for name in first)
-
-
-def milliseconds(network: Callable[[UInt8], Outputs], picture: UInt8, runs: int = 12) -> float:
-    """The shortest time for one picture (H, W, 3): what else the machine does only ever adds."""
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        network(picture[None])
-        times.append(time.perf_counter() - start)
-    return 1000 * min(times)
+    export.quantize_onnx(source, target, pictures, ["Conv", "Relu", "Add", "Resize"], keeps)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,16 +16,18 @@ from reader.pipeline import MeterReader
 from reader.runtime import Network, OnnxNetwork, Outputs
 from reader.types import UInt8
 from retinanet.config import NetworkConfig, Stage1Config, Stage2Config
-from retinanet.export import (
-    largest_difference,
-    milliseconds,
-    quantize_onnx,
-    save_onnx,
-    save_savedmodel,
-    savedmodel_network,
-)
+from retinanet.export import quantize_onnx, save_onnx
 from retinanet.model import detector
 from retinanet.release import ReleaseError, load
+from training.export import (
+    MismatchError,
+    largest_difference,
+    milliseconds,
+    save_savedmodel,
+    savedmodel_network,
+    sha256,
+    versions,
+)
 
 STAGES: dict[str, type[NetworkConfig]] = {"stage1": Stage1Config, "stage2": Stage2Config}
 #: Exports in float32 differ from Keras by no more: pixels of the network's input for places, 1 for probabilities.
@@ -43,10 +43,6 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 PACKAGES = ("tensorflow", "keras", "numpy", "onnx", "onnxruntime")
 
 Made = Callable[[np.random.Generator], UInt8]
-
-
-class MismatchError(ValueError):
-    """An export that does not answer as the Keras model does."""
 
 
 @dataclass(frozen=True)
@@ -131,12 +127,6 @@ def prepare(wish: Wish, folder: Path, make_photo: Made, make_display: Made) -> B
     return bundle
 
 
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def photos_in(folder: Path) -> Iterator[UInt8]:
     """The photos of a folder by name, (H, W, 3) uint8 RGB.
 
@@ -170,7 +160,6 @@ def _describe(wish: Wish, settings: Bundle | None, configs: Mapping[str, Network
         print("thresholds and calibration: the defaults")
     elif before != tuple(hashes.values()):
         print("thresholds and calibration: taken over from other weights; calibrate again")
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES if _installed(name)}
     return replace(
         start,
         stage1=replace(start.stage1, input_size=first.input_size[0], files={}, source_sha256=hashes["stage1"]),
@@ -181,16 +170,8 @@ def _describe(wish: Wish, settings: Bundle | None, configs: Mapping[str, Network
             source_sha256=hashes["stage2"],
             margin=second.margin,
         ),
-        versions=versions,
+        versions=versions(PACKAGES),
     )
-
-
-def _installed(name: str) -> bool:
-    try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _photos(folder: Path | None, make: Made, seed: int, count: int) -> Iterator[UInt8]:

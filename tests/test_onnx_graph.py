@@ -6,9 +6,10 @@ import pytest
 
 from reader.runtime import OnnxNetwork
 from retinanet.config import Stage1Config, Stage2Config
-from retinanet.export import largest_difference, quantize_onnx, save_onnx, save_savedmodel, savedmodel_network
+from retinanet.export import quantize_onnx, save_onnx
 from retinanet.model import build, detector
 from retinanet.onnx_graph import ExportError, to_onnx
+from training.export import largest_difference, save_savedmodel, savedmodel_network
 
 SMALL = {"channels": (4, 6, 6, 8, 8), "blocks": (1, 1, 2, 1), "fpn_channels": 8, "head_convs": 2}
 CONFIGS = [

@@ -144,7 +144,7 @@ def test_the_shipped_models_are_the_shipped_weights(stage):
     if not source.exists() or not (DEFAULT_FOLDER / "bundle.json").exists():
         pytest.skip(f"no shipped weights yet: {source.name} or deploy/models/bundle.json is missing")
     from reader.runtime import OnnxNetwork
-    from retinanet.export import largest_difference
+    from training.export import largest_difference
     from retinanet.model import detector
     from retinanet.release import load
 

@@ -1,0 +1,177 @@
+"""Line readers exported, compared and described for the bundle: what deploy/prepare_model.py does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from crnn.config import LineConfig
+from crnn.onnx_graph import to_onnx
+from crnn.release import load
+from reader.line_image import prepare
+from reader.line_settings import LineSettings
+from reader.lines import LineReader
+from reader.runtime import Network, OnnxNetwork
+from reader.types import UInt8
+from training import export
+from training.export import MismatchError
+
+#: Exports in float32 differ from Keras by no more, in logits.
+TOLERANCE = 1e-3
+#: int8 is used where at least this share of the readings stays the same.
+AGREEMENT = 0.995
+CALIBRATION_LINES, COMPARED = 150, 8
+CALIBRATION_SEED, VALIDATION_SEED = 7003, 7004
+
+#: Task, generator -> (H, W, 3) uint8 RGB picture of a line.
+Made = Callable[[str, np.random.Generator], UInt8]
+
+
+@dataclass(frozen=True)
+class LineWish:
+    """What to export.
+
+    Attributes:
+        sources: .keras file by task.
+        formats: of "savedmodel", "onnx", "onnx_int8".
+        settings: of the tasks' earlier exports, whose thresholds and calibration are taken over.
+        lines: number of made lines to compare readings on.
+    """
+
+    sources: Mapping[str, Path]
+    formats: tuple[str, ...]
+    settings: Mapping[str, LineSettings]
+    lines: int = 400
+
+
+def prepare_lines(wish: LineWish, folder: Path, make: Made) -> dict[str, LineSettings]:
+    """Exports the line readers into a folder and checks them.
+
+    Args:
+        wish: what to export.
+        folder: where to; exists.
+        make: draws a line.
+
+    Returns:
+        What belongs into the bundle, by task.
+
+    Raises:
+        ReleaseError: a source that is no line reader.
+        ExportError: a layer that the ONNX export does not know.
+        MismatchError: an export that answers otherwise than Keras, or a source of another task.
+        OSError: a full disk.
+    """
+    return {task: _prepare(task, path, wish, folder, make) for task, path in wish.sources.items()}
+
+
+def _prepare(task: str, path: Path, wish: LineWish, folder: Path, make: Made) -> LineSettings:
+    network, config = load(path)
+    if config.task != task:
+        raise MismatchError(f"{path}: reads {config.task!r}; wanted {task!r}")
+    settings = _describe(config, wish.settings.get(task), export.sha256(path))
+    print(f"{task}: {path}")
+    exported = folder / f"{task}.onnx"
+    exported.write_bytes(to_onnx(network).SerializeToString())
+    files = {"onnx": exported.name, "onnx_float32": exported.name}
+    saved = None
+    if "savedmodel" in wish.formats:
+        saved = folder / task / "1"
+        export.save_savedmodel(network, saved)
+        files["savedmodel"] = f"{task}/1"
+    float32 = OnnxNetwork(exported, threads=1)
+    pictures = _lines(task, make, settings, CALIBRATION_SEED, CALIBRATION_LINES)
+    _compare(task, network, float32, saved, pictures[:COMPARED], settings)
+    if "onnx_int8" in wish.formats and _quantized(task, folder, float32, settings, pictures, make, wish.lines):
+        files |= {"onnx": f"{task}_int8.onnx", "onnx_int8": f"{task}_int8.onnx"}
+    if set(wish.formats) == {"savedmodel"}:
+        exported.unlink()
+        files = {"savedmodel": files["savedmodel"]}
+    return replace(settings, files=files)
+
+
+def _describe(config: LineConfig, before: LineSettings | None, sha256: str) -> LineSettings:
+    """The settings of a network: its own shape, thresholds and calibration from before."""
+    known = {
+        "alphabet": config.alphabet,
+        "input_size": config.input_size,
+        "fit": config.fit,
+        "max_length": config.max_length,
+        "source_sha256": sha256,
+    }
+    if before is not None:
+        if before.source_sha256 != sha256:
+            print(f"{config.task}: calibration taken over from other weights; calibrate again")
+        return replace(before, **known)  # type: ignore[arg-type]
+    return LineSettings(task=config.task, pattern=config.pattern, **known)  # type: ignore[arg-type]
+
+
+def _lines(task: str, make: Made, settings: LineSettings, seed: int, count: int) -> list[UInt8]:
+    """Made lines as the network gets them."""
+    drawn = (make(task, np.random.default_rng([seed, index])) for index in range(count))
+    return [prepare(picture, settings.input_size, settings.fit) for picture in drawn]
+
+
+def _compare(
+    task: str, model: keras.Model, onnx: Network, saved: Path | None, pictures: Sequence[UInt8], settings: LineSettings
+) -> None:
+    batch = np.stack(pictures)  # more than one: exports that only take single pictures fail here
+    truth = model.predict_on_batch(batch)
+    answers = {"onnx": onnx(batch)}
+    if saved is not None:
+        answers["savedmodel"] = export.savedmodel_network(saved)(batch)
+    wanted = _texts(truth["logits"], settings)
+    for name, answer in answers.items():
+        difference = export.largest_difference(truth, answer)
+        print(f"{task} {name}: at most {difference:.1e} from Keras")
+        if not difference <= TOLERANCE:  # NaN is no agreement
+            raise MismatchError(f"{task} as {name} differs from Keras by {difference:.2g}; at most {TOLERANCE} wanted")
+        if _texts(answer["logits"], settings) != wanted:
+            raise MismatchError(f"{task} as {name} reads other texts than Keras")
+
+
+def _texts(logits: np.ndarray, settings: LineSettings) -> list[str]:
+    """The readings of logits (N, T, classes), as the reader makes them."""
+    from reader.ctc import log_softmax
+
+    reader = LineReader(lambda batch: {}, settings)
+    found = (reader.decode(log_softmax(each, settings.temperature)) for each in logits)
+    return [readings[0].text if readings else "" for readings in found]
+
+
+def _quantized(
+    task: str,
+    folder: Path,
+    float32: Network,
+    settings: LineSettings,
+    pictures: Sequence[UInt8],
+    make: Made,
+    count: int,
+) -> bool:
+    """Writes an int8 file; whether it reads as float32 does and is faster. Only then it stays."""
+    path = folder / f"{task}_int8.onnx"
+    # Recurrent layers and the classes stay in float32: there is little to gain, and errors would go through all steps.
+    export.quantize_onnx(folder / f"{task}.onnx", path, pictures, ["Conv", "MaxPool"], lambda node: False)
+    candidate = OnnxNetwork(path, threads=1)
+    before, after = (export.milliseconds(network, pictures[0]) for network in (float32, candidate))
+    shown = tqdm(_lines(task, make, settings, VALIDATION_SEED, count), desc=f"{task} int8", unit="line")
+    same = sum(
+        _texts(float32(each[None])["logits"], settings) == _texts(candidate(each[None])["logits"], settings)
+        for each in shown
+    )
+    verdict = ""
+    if same < AGREEMENT * count:
+        verdict = f"at least {100 * AGREEMENT} % wanted"
+    elif after >= before:
+        verdict = "not faster"
+    print(
+        f"{task} int8: {same} of {count} readings as in float32, {after:.1f} ms instead of {before:.1f}: "
+        + (f"not used, {verdict}; float32 is used" if verdict else "used")
+    )
+    if verdict:
+        path.unlink()
+    return not verdict
