@@ -8,12 +8,21 @@ y downwards). Their order carries the orientation of the display, so nothing her
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from reader.types import Float32, UInt8
+
+
+class Drawable(Protocol):
+    """A picture that draws itself through a homography, such as `reader.photo.Photo`."""
+
+    def warp(self, homography: npt.NDArray[np.float64], size: tuple[int, int]) -> UInt8:
+        """As the function `warp` of this module."""
+
 
 Float64 = npt.NDArray[np.float64]
 
@@ -155,12 +164,12 @@ def display_homography(corners: npt.ArrayLike, size: tuple[int, int], margin: fl
 
 
 def rectify(
-    photo: UInt8, corners: npt.ArrayLike, margin: float = MARGIN, size: tuple[int, int] | None = None
+    photo: UInt8 | Drawable, corners: npt.ArrayLike, margin: float = MARGIN, size: tuple[int, int] | None = None
 ) -> tuple[UInt8, Float64]:
     """Cut the display out of the photo, upright and without perspective.
 
     Args:
-        photo: (H, W, C) uint8.
+        photo: (H, W, C) uint8, or a `reader.photo.Photo`.
         corners: (4, 2) in photo pixels.
         margin: room on each of the four sides, in heights of the display.
         size: (height, width) of the result, to which the display is stretched; None keeps the photo's own resolution.
@@ -206,17 +215,19 @@ def second_look(corners: npt.ArrayLike, size: int, fill: float = 0.62) -> Float6
     return np.vstack([np.column_stack([turn, shift]), [0.0, 0.0, 1.0]])
 
 
-def warp(photo: UInt8, homography: Float64, size: tuple[int, int]) -> UInt8:
+def warp(photo: UInt8 | Drawable, homography: Float64, size: tuple[int, int]) -> UInt8:
     """Draw the photo through a homography; what shrinks is averaged, so that fine strokes survive.
 
     Args:
-        photo: (H, W, C) uint8.
+        photo: (H, W, C) uint8, or a `reader.photo.Photo`.
         homography: (3, 3), photo pixels to result pixels.
         size: (height, width) of the result.
 
     Returns:
         (height, width, C) uint8, black outside the photo.
     """
+    if not isinstance(photo, np.ndarray):
+        return photo.warp(homography, size)
     height, width = size
     samples_x, samples_y = _samples(homography, size)
     # OpenCV counts pixel centres as whole numbers, we count pixel edges: shift by half a pixel before and after.
@@ -226,6 +237,29 @@ def warp(photo: UInt8, homography: Float64, size: tuple[int, int]) -> UInt8:
     if samples_x * samples_y > 1:
         fine = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(fine, np.uint8).reshape(height, width, *photo.shape[2:])
+
+
+def shrinking(homography: Float64, size: tuple[int, int]) -> float:
+    """The least number of photo pixels that a pixel of the result stands for, in any direction, anywhere in it.
+
+    Args:
+        homography: (3, 3), photo pixels to result pixels.
+        size: (height, width) of the result.
+
+    Returns:
+        1 where the result shows the photo's pixels as they are, more where it shrinks the photo; 0 where the result
+        reaches over the photo's horizon.
+    """
+    height, width = size
+    back = inverse(homography)
+    corners = _rectangle(0, 0, width, height)
+    depth = corners @ back[2, :2] + back[2, 2]  # (4,)
+    if depth.min() <= 0 < depth.max():
+        return 0.0
+    points = warp_points(corners, back)
+    # The derivative of a homography [u, v, w] -> u / w, v / w; its smallest singular value shrinks least.
+    slopes = (back[None, :2, :2] - points[:, :, None] * back[None, 2:, :2]) / depth[:, None, None]  # (4, 2, 2)
+    return float(np.linalg.svd(slopes, compute_uv=False).min())
 
 
 def _shift(distance: float) -> Float64:

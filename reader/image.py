@@ -25,6 +25,8 @@ from reader.types import UInt8
 #: Larger pictures are refused before they are decoded: 100 megapixels are 300 MB as RGB.
 MAX_PIXELS = 100_000_000
 
+_REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+
 FORMATS = "JPEG, PNG, WebP, BMP, GIF, TIFF or HEIC"
 
 Source = str | os.PathLike[str] | bytes | npt.NDArray[Any]
@@ -79,14 +81,22 @@ def load_image(source: Source, max_pixels: int = MAX_PIXELS) -> UInt8:
     if isinstance(source, np.ndarray):
         _check_pixels(source.shape[1] * source.shape[0] if source.ndim >= 2 else 0, max_pixels)
         return _to_rgb(_to_uint8(source), "the array")
+    return decode_image(*encoded_source(source), max_pixels)
+
+
+def encoded_source(source: str | os.PathLike[str] | bytes) -> tuple[bytes, str]:
+    """The bytes of an encoded picture and what errors call it.
+
+    Raises:
+        ImageError: missing or unreadable file.
+    """
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _decode(bytes(source), "the bytes", max_pixels)
+        return bytes(source), "the bytes"
     path = Path(source)
     try:
-        data = path.read_bytes()
+        return path.read_bytes(), str(path)
     except OSError as error:
         raise ImageError(f"{path}: {error.strerror or error}") from error
-    return _decode(data, str(path), max_pixels)
 
 
 def letterbox(image: UInt8, size: int) -> tuple[UInt8, Letterbox]:
@@ -163,7 +173,18 @@ def _check_pixels(pixels: int, max_pixels: int, name: str = "the array") -> None
         raise ImageError(f"{name}: {pixels / 1e6:.0f} megapixels; at most {max_pixels / 1e6:.0f} are read")
 
 
-def _decode(data: bytes, name: str, max_pixels: int) -> UInt8:
+def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS, reduce: int = 1) -> UInt8:
+    """A picture file as an upright photo; see `load_image`.
+
+    Args:
+        data: the file's bytes.
+        name: what errors call it.
+        max_pixels: the most pixels that are accepted; checked before decoding.
+        reduce: 2, 4 or 8 decodes a JPEG to that part of its size, rounded up.
+
+    Raises:
+        ImageError: unknown format, broken or too large a picture.
+    """
     if not data:
         raise ImageError(f"{name}: empty; wanted a picture ({FORMATS})")
     try:
@@ -179,16 +200,17 @@ def _decode(data: bytes, name: str, max_pixels: int) -> UInt8:
     _check_pixels(header.width * header.height, max_pixels, name)
     if not header.complete:
         raise ImageError(f"{name}: the end of the {header.format.upper()} file is missing")
-    return _upright(_to_rgb(_to_uint8(_decode_pixels(data, header, name)), name), header.orientation)
+    return _upright(_to_rgb(_to_uint8(_decode_pixels(data, header, name, reduce)), name), header.orientation)
 
 
-def _decode_pixels(data: bytes, header: Header, name: str) -> npt.NDArray[Any]:
+def _decode_pixels(data: bytes, header: Header, name: str, reduce: int) -> npt.NDArray[Any]:
     """The stored pixels, (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, of the file's own bit depth, not turned."""
+    flags = cv2.IMREAD_UNCHANGED if reduce == 1 else _REDUCED[reduce] | cv2.IMREAD_IGNORE_ORIENTATION
     log = cv2.utils.logging
     level = log.getLogLevel()
     log.setLogLevel(log.LOG_LEVEL_SILENT)  # its pages about a broken file would bury our one line
     try:
-        pixels: npt.NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        pixels: npt.NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         pixels = None
     finally:
@@ -250,12 +272,18 @@ def _to_rgb(pixels: UInt8, name: str) -> UInt8:
     return np.ascontiguousarray(pixels)
 
 
+def mirrored(orientation: int) -> tuple[bool, bool]:
+    """Whether an upright picture's x and y run against the stored pixels' (EXIF orientations 1 to 8)."""
+    return orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
+
+
 def _upright(image: UInt8, orientation: int) -> UInt8:
     """Undo the camera's rotation: EXIF 2.3, tag 0x0112, orientations 1 to 8."""
     if orientation in (5, 6, 7, 8):
         image = image.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
+    mirror_x, mirror_y = mirrored(orientation)
+    if mirror_x:
         image = image[:, ::-1]
-    if orientation in (3, 4, 7, 8):
+    if mirror_y:
         image = image[::-1]
     return np.ascontiguousarray(image)

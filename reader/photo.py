@@ -1,0 +1,165 @@
+"""A photo that is decoded as finely as it is looked at.
+
+Phones take 12 megapixels and more, and the networks see a small part of them. A JPEG can be decoded at a half, a
+quarter or an eighth of its size for a fraction of the time (its blocks are shrunk in the frequency domain, libjpeg's
+DCT scaling). So the whole photo is looked at in such a coarse picture; what is cut out is drawn from it too, unless it
+is so small on the photo that details would be lost. All coordinates are those of the whole photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from reader.geometry import shrinking, warp
+from reader.header import Header, read_header
+from reader.image import MAX_PIXELS, Source, decode_image, encoded_source, load_image, mirrored, resize
+from reader.types import UInt8
+
+#: The longer side of the coarse picture has at least this many pixels: large enough for nearly all displays to be read
+#: from, since decoding twice is what takes time.
+OVERVIEW = 1536
+#: A picture is fine enough to be drawn from when it has so many pixels, along each axis, for a pixel of the result.
+ENOUGH = 1.25
+
+
+@dataclass(frozen=True)
+class Level:
+    """A photo at a whole fraction of its size.
+
+    Attributes:
+        pixels: (h, w, 3) uint8 RGB, h = H / by and w = W / by rounded up.
+        by: photo pixels per pixel, 1, 2, 4 or 8.
+        left: x of the level's left edge in photo pixels: not 0 where a mirrored photo has a part of a pixel there.
+        top: y of its upper edge in photo pixels.
+    """
+
+    pixels: UInt8
+    by: int
+    left: int = 0
+    top: int = 0
+
+    @property
+    def to_photo(self) -> npt.NDArray[np.float64]:
+        """(3, 3), pixels of the level to photo pixels."""
+        return np.array([[self.by, 0, self.left], [0, self.by, self.top], [0, 0, 1]], np.float64)
+
+
+class Photo:
+    """A photo (H, W, 3) uint8 RGB, upright, whose pixels are made when they are asked for.
+
+    Attributes:
+        shape: (H, W, 3) of the whole photo.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], make_level: Callable[[int], Level]) -> None:
+        self.shape = shape
+        self._make_level = make_level
+        self._levels: dict[int, Level] = {}
+        self._coarsest = coarsest(shape)
+
+    @classmethod
+    def of(cls, photo: UInt8 | Photo) -> Photo:
+        """A photo (H, W, 3) uint8 RGB that is decoded already; a `Photo` stays what it is."""
+        if isinstance(photo, Photo):
+            return photo
+        height, width = photo.shape[:2]
+        pixels = photo
+        return cls((height, width, 3), lambda by: Level(_averaged(pixels, by), by))
+
+    @property
+    def pixels(self) -> UInt8:
+        """The whole photo, (H, W, 3) uint8 RGB.
+
+        Raises:
+            ImageError: it cannot be decoded.
+        """
+        return self.level(1).pixels
+
+    def level(self, by: int) -> Level:
+        """The photo at 1 / `by` of its size; by is 1, 2, 4 or 8."""
+        if by not in self._levels:
+            self._levels[by] = self._make_level(by)
+        return self._levels[by]
+
+    def overview(self, size: int) -> tuple[UInt8, npt.NDArray[np.float64]]:
+        """The whole photo with its longer side stretched or shrunk to `size` pixels, and the (3, 3) way back."""
+        level = self.level(self._fine_enough(max(self.shape) / size))
+        height, width = level.pixels.shape[:2]
+        scale = size / max(height, width)
+        small = resize(level.pixels, (max(1, round(height * scale)), max(1, round(width * scale))))
+        return small, level.to_photo @ np.diag([width / small.shape[1], height / small.shape[0], 1.0])
+
+    def warp(self, homography: npt.NDArray[np.float64], size: tuple[int, int]) -> UInt8:
+        """The photo drawn through a homography from photo pixels; see `reader.geometry.warp`."""
+        level = self.level(self._fine_enough(shrinking(homography, size)))
+        return warp(level.pixels, homography @ level.to_photo, size)
+
+    def _fine_enough(self, shrinks: float) -> int:
+        """The coarsest level for a result that has one pixel for `shrinks` photo pixels."""
+        by = self._coarsest
+        while by > 1 and shrinks < ENOUGH * by:
+            by //= 2
+        return by
+
+
+def open_photo(source: Source, max_pixels: int = MAX_PIXELS) -> Photo:
+    """A photo from any source that `reader.image.load_image` takes.
+
+    A large JPEG is decoded coarsely, so that a broken one is found here; anything else is decoded whole.
+
+    Raises:
+        ImageError: no readable picture.
+    """
+    if isinstance(source, np.ndarray):
+        return Photo.of(load_image(source, max_pixels))
+    data, name = encoded_source(source)
+    header = _jpeg_header(data)
+    if header is None or coarsest((header.height, header.width)) == 1:
+        return Photo.of(decode_image(data, name, max_pixels))
+    turned = header.orientation >= 5
+    height, width = (header.width, header.height) if turned else (header.height, header.width)
+    mirror_x, mirror_y = mirrored(header.orientation)
+
+    def decode(by: int) -> Level:
+        pixels = decode_image(data, name, max_pixels, by)
+        # libjpeg rounds sizes up: the last pixels of a stored row and column cover more than is there.
+        left = width - by * pixels.shape[1] if mirror_x else 0
+        top = height - by * pixels.shape[0] if mirror_y else 0
+        return Level(pixels, by, left, top)
+
+    photo = Photo((height, width, 3), decode)
+    photo.level(coarsest(photo.shape))
+    return photo
+
+
+def coarsest(shape: tuple[int, ...]) -> int:
+    """The largest part, of 1, 2, 4 and 8, in which a photo (H, W, ...) keeps enough pixels."""
+    by = 8
+    while by > 1 and max(shape[:2]) < OVERVIEW * by:
+        by //= 2
+    return by
+
+
+def _jpeg_header(data: bytes) -> Header | None:
+    """The header of a JPEG; None for anything else, and for what is broken."""
+    try:
+        header = read_header(data)
+    except ValueError:
+        return None
+    return header if header is not None and header.format == "jpeg" else None
+
+
+def _averaged(pixels: UInt8, by: int) -> UInt8:
+    """Means of `by` x `by` pixels; those that reach over the edge take its pixels again."""
+    if by == 1:
+        return pixels
+    height, width = (-(-side // by) for side in pixels.shape[:2])
+    below, right = height * by - pixels.shape[0], width * by - pixels.shape[1]
+    if below or right:
+        pixels = np.asarray(cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+    return resize(pixels, (height, width))
