@@ -17,7 +17,8 @@ from reader.confidence import reading_confidence, reading_features
 from reader.decode import boxes_from_outputs, decode_views
 from reader.displays import displays_from_outputs
 from reader.geometry import box_corners, expand, inverse, quad_iou, rectify, second_look, warp, warp_points
-from reader.image import ImageError, Source, letterbox, load_image
+from reader.image import ImageError, Source, letterbox
+from reader.photo import Photo, open_photo
 from reader.runtime import Network, load_network
 from reader.symbols import STAGE1_CLASSES, UNKNOWN
 from reader.types import (
@@ -112,11 +113,12 @@ class MeterReader:
         stage2 = load_network(folder, bundle.stage2.files, runtime, threads)
         return cls(stage1, stage2, bundle, min_confidence)
 
-    def read(self, source: Source, decimals: int | None = None, name: str | None = None) -> Result:
+    def read(self, source: Source | Photo, decimals: int | None = None, name: str | None = None) -> Result:
         """The reading of one photo.
 
         Args:
-            source: path, bytes of an encoded picture, or array; see `reader.image.load_image`.
+            source: path, bytes of an encoded picture, or array, see `reader.image.load_image`; or what
+                `reader.photo.open_photo` made of it.
             decimals: the number of digits after the decimal point, where the caller knows it.
             name: what the result calls the photo; by default its path.
 
@@ -124,15 +126,12 @@ class MeterReader:
             ImageError: the source is no readable picture.
         """
         start = perf_counter()
-        photo = load_image(source)
+        photo = source if isinstance(source, Photo) else open_photo(source)
         if name is None:
             name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
         times = {"load": perf_counter() - start}
         result = self._read_photo(photo, decimals, times)
-        height, width = photo.shape[:2]
-        return replace(
-            result, image=name, original_image_shape=(height, width, 3), times=times, time=perf_counter() - start
-        )
+        return replace(result, image=name, original_image_shape=photo.shape, times=times, time=perf_counter() - start)
 
     def read_many(self, sources: Iterable[Source], decimals: int | None = None) -> Iterator[Result]:
         """The readings of many photos, in their order; one that cannot be loaded gives a result with `error` set."""
@@ -143,7 +142,7 @@ class MeterReader:
                 name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
                 yield Result(name, error=str(error))
 
-    def _read_photo(self, photo: UInt8, decimals: int | None, times: dict[str, float]) -> Result:
+    def _read_photo(self, photo: Photo, decimals: int | None, times: dict[str, float]) -> Result:
         start = perf_counter()
         found = self.find_display(photo)
         times["stage1"] = perf_counter() - start
@@ -172,7 +171,7 @@ class MeterReader:
             return replace(result, rejected_text=reading.text, reason=LOW_CONFIDENCE)
         return replace(result, text=reading.text, success=True)
 
-    def find_display(self, photo: UInt8) -> Found | None:
+    def find_display(self, photo: UInt8 | Photo) -> Found | None:
         """The best display of a photo (H, W, 3) uint8 RGB, corners in photo pixels; None when there is none.
 
         The best place of the upright photo is looked at again. When that leaves a doubt, the next best places are
@@ -180,10 +179,12 @@ class MeterReader:
         things look like displays from afar. The place that convinces most from close by is the display.
         """
         settings = self.bundle.stage1
+        photo = Photo.of(photo)
+        overview = photo.overview(settings.input_size)
         best: Found | None = None
         best_score = 0.0
         for turns in (0, 1, 3):
-            for display in self._first_look(photo, turns)[: settings.candidates]:
+            for display in self._first_look(*overview, turns)[: settings.candidates]:
                 found, score = self._confirm(photo, display)
                 if best is None or score > best_score:
                     best, best_score = found, score
@@ -191,16 +192,16 @@ class MeterReader:
                     return best
         return best
 
-    def _first_look(self, photo: UInt8, turns: int) -> list[Display]:
-        """Displays on the whole photo, turned by so many quarters counter-clockwise; corners in photo pixels."""
-        height, width = photo.shape[:2]
-        square, placed = letterbox(np.rot90(photo, turns), self.bundle.stage1.input_size)
-        return [
-            replace(seen, corners=_turned_back(placed.inverse(seen.corners), turns, height, width))
-            for seen in self._detect(square)
-        ]
+    def _first_look(self, small: UInt8, to_photo: npt.NDArray[np.float64], turns: int) -> list[Display]:
+        """Displays on the small photo turned by so many quarters counter-clockwise; corners in photo pixels."""
+        square, placed = letterbox(np.rot90(small, turns), self.bundle.stage1.input_size)
+        found = []
+        for seen in self._detect(square):
+            corners = _turned_back(placed.inverse(seen.corners), turns, *small.shape[:2])
+            found.append(replace(seen, corners=warp_points(corners, to_photo).astype(np.float32)))
+        return found
 
-    def _confirm(self, photo: UInt8, display: Display) -> tuple[Found, float]:
+    def _confirm(self, photo: Photo, display: Display) -> tuple[Found, float]:
         """The display after looking again, and how much the last look was convinced."""
         agreement, score = 1.0, display.score
         for _ in range(self.bundle.stage1.extra_looks):
@@ -212,7 +213,7 @@ class MeterReader:
             display = replace(surer, corners=looked.corners)
         return Found(display, agreement), score
 
-    def _look_again(self, photo: UInt8, display: Display) -> Display | None:
+    def _look_again(self, photo: Photo, display: Display) -> Display | None:
         """The same display seen enlarged and upright, or None when that look did not find it well."""
         settings = self.bundle.stage1
         size = settings.input_size
@@ -230,17 +231,18 @@ class MeterReader:
             outputs["corners"][0], outputs["probabilities"][0], self.bundle.stage1.score_threshold
         )
 
-    def read_display(self, photo: UInt8, found: Found, decimals: int | None = None) -> ReadDisplay:
+    def read_display(self, photo: UInt8 | Photo, found: Found, decimals: int | None = None) -> ReadDisplay:
         """What the display at known corners says; legible or not.
 
         Args:
-            photo: (H, W, 3) uint8 RGB.
+            photo: (H, W, 3) uint8 RGB, or a `Photo` of it.
             found: where the display is, corners in photo pixels.
             decimals: the number of decimals, where the caller knows it.
 
         Raises:
             ValueError: the corners enclose no area.
         """
+        photo = Photo.of(photo)
         display = found.display
         first, to_picture = self._view(photo, display.corners, None)
         views, reading = [first], self._decode([first], display, to_picture, decimals)
@@ -258,7 +260,7 @@ class MeterReader:
         return features, reading_confidence(reading, features, self.bundle.calibration)
 
     def _view(
-        self, photo: UInt8, corners: npt.ArrayLike, base: npt.NDArray[np.float64] | None
+        self, photo: Photo, corners: npt.ArrayLike, base: npt.NDArray[np.float64] | None
     ) -> tuple[Boxes, npt.NDArray[np.float64]]:
         """Detections on the display cut out along `corners`, in its own pixels or those of the cut `base`.
 
