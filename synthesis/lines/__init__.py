@@ -8,20 +8,23 @@ import numpy as np
 
 from reader.types import UInt8
 from synthesis.lines.captcha import make_captcha
+from synthesis.lines.digits import DigitBank
+from synthesis.lines.handwritten import make_handwritten
 from synthesis.lines.plate import make_plate
 
 #: Draws one picture (H, W, 3) uint8 RGB, of its own size, and says what stands there.
 Maker = Callable[[np.random.Generator], tuple[UInt8, str]]
 
-MAKERS: Mapping[str, Maker] = {"captcha": make_captcha, "plate": make_plate}
+MAKERS: Mapping[str, Maker] = {"plate": make_plate, "captcha": make_captcha, "handwritten": make_handwritten}
 
 
-def make_line(task: str, rng: np.random.Generator) -> tuple[UInt8, str]:
+def make_line(task: str, rng: np.random.Generator, digits: DigitBank | None = None) -> tuple[UInt8, str]:
     """Draws one picture of a line.
 
     Args:
         task: one of `MAKERS`.
         rng: draws everything: the same generator, the same picture.
+        digits: pictures of digits that handwritten numbers are put together from; None for pen strokes only.
 
     Returns:
         (H, W, 3) uint8 RGB, and its text, in the task's alphabet.
@@ -31,4 +34,4 @@ def make_line(task: str, rng: np.random.Generator) -> tuple[UInt8, str]:
     """
     if task not in MAKERS:
         raise ValueError(f"there are no made pictures for the task {task!r}: wanted one of {', '.join(MAKERS)}")
-    return MAKERS[task](rng)
+    return make_handwritten(rng, digits) if task == "handwritten" else MAKERS[task](rng)

@@ -3,65 +3,55 @@
 from __future__ import annotations
 
 import functools
-import math
 
 import cv2
 import numpy as np
 
 from reader.line_settings import PLATE_LETTERS, PROVINCES, SPECIAL
 from synthesis.lines.glyphs import Mask, fitted_glyph
+from synthesis.lines.strokes import Line, arc
 
 #: How many different sets of plate characters there are.
 STYLES = 12
 _CHINESE = ("NotoSansSC-Medium.ttf", "NotoSansSC-Bold.ttf", "DroidSansFallback.ttf")
 _LATIN = ("BarlowCondensed-Medium.ttf", "BarlowSemiCondensed-SemiBold.ttf")
 
-Point = tuple[float, float]
-Line = list[Point]
-
-
-def _arc(cx: float, cy: float, rx: float, ry: float, start: float, end: float) -> Line:
-    """Points on an ellipse; degrees clockwise from the right, y down."""
-    steps = max(3, int(abs(end - start) / 10))
-    turns = (math.radians(start + (end - start) * i / steps) for i in range(steps + 1))
-    return [(cx + rx * math.cos(turn), cy + ry * math.sin(turn)) for turn in turns]
-
 
 def _round(top: float, bottom: float, left: float = 0.0, right: float = 1.0) -> Line:
     """A closed shape with round ends as high as it is wide, the box being twice as high as wide."""
     cx, rx = (left + right) / 2, (right - left) / 2
     ry = min(rx / 2 * 1.08, (bottom - top) / 2)
-    return [*_arc(cx, top + ry, rx, ry, 180, 360), *_arc(cx, bottom - ry, rx, ry, 0, 180), (left, top + ry)]
+    return [*arc(cx, top + ry, rx, ry, 180, 360), *arc(cx, bottom - ry, rx, ry, 0, 180), (left, top + ry)]
 
 
 _SIX: list[Line] = [_round(0.4, 1.0), [(0.0, 0.72), (0.06, 0.52), (0.2, 0.33), (0.66, 0.0)]]
-_HALF_P: Line = [(0, 1), (0, 0), (0.5, 0), *_arc(0.5, 0.275, 0.5, 0.275, -90, 90), (0, 0.55)]
-_OPEN: Line = [*_arc(0.5, 0.26, 0.5, 0.26, 345, 180), *_arc(0.5, 0.74, 0.5, 0.26, 180, 15)]
+_HALF_P: Line = [(0, 1), (0, 0), (0.5, 0), *arc(0.5, 0.275, 0.5, 0.275, -90, 90), (0, 0.55)]
+_OPEN: Line = [*arc(0.5, 0.26, 0.5, 0.26, 345, 180), *arc(0.5, 0.74, 0.5, 0.26, 180, 15)]
 
 #: Polylines of the characters in the unit square, x right, y down; a box on a plate is twice as high as wide.
 _STROKES: dict[str, list[Line]] = {
     "0": [_round(0, 1)],
     "1": [[(0.5, 0), (0.5, 1)]],
-    "2": [[*_arc(0.5, 0.26, 0.5, 0.26, 185, 380), (0.0, 1.0), (1.0, 1.0)]],
-    "3": [[*_arc(0.48, 0.235, 0.44, 0.235, -160, 90), *_arc(0.48, 0.735, 0.52, 0.265, -90, 160)]],
+    "2": [[*arc(0.5, 0.26, 0.5, 0.26, 185, 380), (0.0, 1.0), (1.0, 1.0)]],
+    "3": [[*arc(0.48, 0.235, 0.44, 0.235, -160, 90), *arc(0.48, 0.735, 0.52, 0.265, -90, 160)]],
     "4": [[(0.66, 0.0), (0.0, 0.75), (1.0, 0.75)], [(0.74, 0.48), (0.74, 1.0)]],
-    "5": [[(0.92, 0.0), (0.14, 0.0), (0.08, 0.46), *_arc(0.48, 0.68, 0.52, 0.32, -140, 150)]],
+    "5": [[(0.92, 0.0), (0.14, 0.0), (0.08, 0.46), *arc(0.48, 0.68, 0.52, 0.32, -140, 150)]],
     "6": _SIX,
     "7": [[(0.0, 0.0), (1.0, 0.0), (0.46, 1.0)]],
     "8": [_round(0.0, 0.46, 0.05, 0.95), _round(0.46, 1.0)],
     "9": [[(1 - x, 1 - y) for x, y in line] for line in _SIX],
     "A": [[(0, 1), (0.5, 0), (1, 1)], [(0.15, 0.7), (0.85, 0.7)]],
     "B": [
-        [(0, 0), (0, 1), (0.5, 1), *_arc(0.5, 0.735, 0.5, 0.265, 90, -90), (0, 0.47)],
-        [(0, 0), (0.5, 0), *_arc(0.5, 0.235, 0.43, 0.235, -90, 90)],
+        [(0, 0), (0, 1), (0.5, 1), *arc(0.5, 0.735, 0.5, 0.265, 90, -90), (0, 0.47)],
+        [(0, 0), (0.5, 0), *arc(0.5, 0.235, 0.43, 0.235, -90, 90)],
     ],
     "C": [_OPEN],
-    "D": [[(0, 0), (0, 1), (0.5, 1), *_arc(0.5, 0.75, 0.5, 0.25, 90, 0), *_arc(0.5, 0.25, 0.5, 0.25, 0, -90), (0, 0)]],
+    "D": [[(0, 0), (0, 1), (0.5, 1), *arc(0.5, 0.75, 0.5, 0.25, 90, 0), *arc(0.5, 0.25, 0.5, 0.25, 0, -90), (0, 0)]],
     "E": [[(1, 0), (0, 0), (0, 1), (1, 1)], [(0, 0.48), (0.85, 0.48)]],
     "F": [[(1, 0), (0, 0), (0, 1)], [(0, 0.48), (0.85, 0.48)]],
     "G": [[*_OPEN, (1, 0.74), (1, 0.55), (0.55, 0.55)]],
     "H": [[(0, 0), (0, 1)], [(1, 0), (1, 1)], [(0, 0.48), (1, 0.48)]],
-    "J": [[(0.86, 0), (0.86, 0.75), *_arc(0.43, 0.75, 0.43, 0.25, 0, 165)]],
+    "J": [[(0.86, 0), (0.86, 0.75), *arc(0.43, 0.75, 0.43, 0.25, 0, 165)]],
     "K": [[(0, 0), (0, 1)], [(0.95, 0), (0, 0.58)], [(0.36, 0.38), (1, 1)]],
     "L": [[(0, 0), (0, 1), (1, 1)]],
     "M": [[(0, 1), (0, 0), (0.5, 0.58), (1, 0), (1, 1)]],
@@ -69,9 +59,9 @@ _STROKES: dict[str, list[Line]] = {
     "P": [_HALF_P],
     "Q": [_round(0, 1), [(0.5, 0.74), (1.0, 1.02)]],
     "R": [_HALF_P, [(0.48, 0.55), (1, 1)]],
-    "S": [[*_arc(0.5, 0.25, 0.48, 0.25, 340, 90), *_arc(0.5, 0.745, 0.5, 0.255, -90, 165)]],
+    "S": [[*arc(0.5, 0.25, 0.48, 0.25, 340, 90), *arc(0.5, 0.745, 0.5, 0.255, -90, 165)]],
     "T": [[(0, 0), (1, 0)], [(0.5, 0), (0.5, 1)]],
-    "U": [[(0, 0), (0, 0.74), *_arc(0.5, 0.74, 0.5, 0.26, 180, 0), (1, 0)]],
+    "U": [[(0, 0), (0, 0.74), *arc(0.5, 0.74, 0.5, 0.26, 180, 0), (1, 0)]],
     "V": [[(0, 0), (0.5, 1), (1, 0)]],
     "W": [[(0, 0), (0.24, 1), (0.5, 0.32), (0.76, 1), (1, 0)]],
     "X": [[(0, 0), (1, 1)], [(1, 0), (0, 1)]],
