@@ -97,7 +97,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "plate": {"input_size": (32, 128), "max_length": 8},
     "captcha": {"input_size": (48, 192), "max_length": 6},
     "price": {"input_size": (48, 160), "fit": "pad", "max_length": 9},
-    "handwritten": {"input_size": (40, 160), "fit": "pad", "max_length": 10},
+    "handwritten": {"input_size": (40, 192), "fit": "pad", "max_length": 10},
     "display": {"input_size": (48, 256), "max_length": 10},
 }
 
