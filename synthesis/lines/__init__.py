@@ -11,11 +11,17 @@ from synthesis.lines.captcha import make_captcha
 from synthesis.lines.digits import DigitBank
 from synthesis.lines.handwritten import make_handwritten
 from synthesis.lines.plate import make_plate
+from synthesis.lines.price import make_price
 
 #: Draws one picture (H, W, 3) uint8 RGB, of its own size, and says what stands there.
 Maker = Callable[[np.random.Generator], tuple[UInt8, str]]
 
-MAKERS: Mapping[str, Maker] = {"plate": make_plate, "captcha": make_captcha, "handwritten": make_handwritten}
+MAKERS: Mapping[str, Maker] = {
+    "price": make_price,
+    "plate": make_plate,
+    "captcha": make_captcha,
+    "handwritten": make_handwritten,
+}
 
 
 def make_line(task: str, rng: np.random.Generator, digits: DigitBank | None = None) -> tuple[UInt8, str]:
