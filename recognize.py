@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from reader.pipeline import MeterReader
-    from reader.types import Result, UInt8
+from reader.files import find_photos
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif"}
+if TYPE_CHECKING:
+    from reader.photo import Photo
+    from reader.pipeline import MeterReader
+    from reader.types import Result
 
 EXAMPLES = """examples:
   python recognize.py meter.jpg
@@ -41,6 +41,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--min_confidence", type=_probability, default=0.0, metavar="P", help="reject readings below it, 0 to 1"
     )
+    parser.add_argument("--no_line", action="store_true", help="do not read the display as a line too")
     return parser.parse_args(arguments)
 
 
@@ -48,11 +49,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Reads every photo; returns the exit code."""
     flags = parse_arguments(arguments)
     from reader.bundle import BundleError
-    from reader.image import ImageError, load_image
+    from reader.image import ImageError
+    from reader.photo import open_photo
     from reader.pipeline import MeterReader
 
     try:
-        reader = MeterReader.load(flags.models, min_confidence=flags.min_confidence)
+        reader = MeterReader.load(flags.models, min_confidence=flags.min_confidence, use_line=not flags.no_line)
         for folder in (flags.annotate, flags.crops):
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -65,42 +67,18 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             if fault:
                 raise ImageError(fault)
-            photo = load_image(path)
+            photo = open_photo(path)
+            result = reader.read(photo, decimals=flags.decimals, name=str(path))
         except ImageError as error:
             failed = True
             print(f"recognize.py: {error}", file=sys.stderr)
             if flags.json:
                 print_unread(path, str(error))
             continue
-        result = reader.read(photo, decimals=flags.decimals, name=str(path))
         print(json.dumps(result.to_dict(), ensure_ascii=False) if flags.json else describe(result), flush=True)
         if not save_pictures(photo, result, reader, flags, _unused_name(path, names)):
             failed = True
     return 1 if failed else 0
-
-
-def find_photos(sources: list[str]) -> Iterator[tuple[Path, str]]:
-    """Every photo that files, folders and globs name, in order and once, each with "" or what is wrong with it."""
-    import glob
-
-    seen: set[Path] = set()
-    for source in sources:
-        path = Path(source)
-        if path.is_dir():
-            found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file())
-            fault = "no photos in this folder"
-        elif path.exists() or not glob.has_magic(source):
-            found, fault = [path], ""
-        else:
-            names = glob.glob(source, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute patterns
-            found = sorted(Path(name) for name in names if Path(name).is_file())
-            fault = "no file has such a name"
-        if not found:
-            yield path, f"{source}: {fault}"
-        for photo in found:
-            if photo.resolve() not in seen:
-                seen.add(photo.resolve())
-                yield photo, ""
 
 
 def describe(result: Result) -> str:
@@ -124,7 +102,7 @@ def print_unread(path: Path, error: str) -> None:
     print(json.dumps(Result(str(path), error=error).to_dict(), ensure_ascii=False), flush=True)
 
 
-def save_pictures(photo: UInt8, result: Result, reader: MeterReader, flags: argparse.Namespace, name: str) -> bool:
+def save_pictures(photo: Photo, result: Result, reader: MeterReader, flags: argparse.Namespace, name: str) -> bool:
     """Write the pictures that were asked for; False, with one line on stderr, when one cannot be written."""
     if flags.annotate is None and flags.crops is None:
         return True
@@ -134,7 +112,7 @@ def save_pictures(photo: UInt8, result: Result, reader: MeterReader, flags: argp
 
     try:
         if flags.annotate is not None:
-            write_atomic(flags.annotate / f"{name}.jpg", encode_jpeg(panel(photo, result)))
+            write_atomic(flags.annotate / f"{name}.jpg", encode_jpeg(panel(photo.pixels, result)))
         if flags.crops is not None and result.corners is not None:
             display, _ = rectify(photo, result.corners, reader.bundle.stage2.margin)
             write_atomic(flags.crops / f"{name}.jpg", encode_jpeg(display, 95))

@@ -18,6 +18,8 @@ from reader.decode import boxes_from_outputs, decode_views
 from reader.displays import displays_from_outputs
 from reader.geometry import box_corners, expand, inverse, quad_iou, rectify, second_look, warp, warp_points
 from reader.image import ImageError, Source, letterbox
+from reader.joint import LineView
+from reader.lines import LineReader
 from reader.photo import Photo, open_photo
 from reader.runtime import Network, load_network
 from reader.symbols import STAGE1_CLASSES, UNKNOWN
@@ -34,6 +36,8 @@ from reader.types import (
     UInt8,
 )
 
+#: The line reader of this task reads meters' displays.
+DISPLAY_TASK = "display"
 #: A look at the surroundings is about the same display when its corners overlap the earlier ones by this much.
 _SAME_DISPLAY = 0.2
 #: A look replaces the earlier corners when its score is at least this part of theirs.
@@ -78,15 +82,25 @@ class MeterReader:
 
     * stage 1: (N, S, S, 3) uint8 -> "corners" (N, K, 4, 2) in input pixels, "probabilities" (N, K, 4);
     * stage 2: (N, h, w, 3) uint8 -> "boxes" (N, K, 4) xyxy in input pixels, "probabilities" (N, K, 15).
+
+    With a `line` reader the display is read as a line too, and both opinions together decide on the digits.
     """
 
-    def __init__(self, stage1: Network, stage2: Network, bundle: Bundle, min_confidence: float = 0.0) -> None:
+    def __init__(
+        self,
+        stage1: Network,
+        stage2: Network,
+        bundle: Bundle,
+        min_confidence: float = 0.0,
+        line: LineReader | None = None,
+    ) -> None:
         if not 0 <= min_confidence <= 1:
             raise ValueError(f"min_confidence lies in 0 to 1, not {min_confidence}")
         self.stage1 = stage1
         self.stage2 = stage2
         self.bundle = bundle
         self.min_confidence = min_confidence
+        self.line = line
 
     @classmethod
     def load(
@@ -95,6 +109,7 @@ class MeterReader:
         runtime: str = "auto",
         min_confidence: float = 0.0,
         threads: int | None = None,
+        use_line: bool = True,
     ) -> MeterReader:
         """A reader on exported networks.
 
@@ -103,6 +118,7 @@ class MeterReader:
             runtime: one of `reader.runtime.RUNTIMES`, or "auto".
             min_confidence: readings below this confidence are rejected.
             threads: CPU threads for each network; None takes as many as this process may use.
+            use_line: read displays as lines too, where the bundle has a line reader for "display".
 
         Raises:
             BundleError: the folder is no usable bundle.
@@ -111,7 +127,11 @@ class MeterReader:
         bundle = load_bundle(folder)
         stage1 = load_network(folder, bundle.stage1.files, runtime, threads)
         stage2 = load_network(folder, bundle.stage2.files, runtime, threads)
-        return cls(stage1, stage2, bundle, min_confidence)
+        line = None
+        if use_line and DISPLAY_TASK in bundle.lines:
+            settings = bundle.lines[DISPLAY_TASK]
+            line = LineReader(load_network(folder, settings.files, runtime, threads), settings)
+        return cls(stage1, stage2, bundle, min_confidence, line)
 
     def read(self, source: Source | Photo, decimals: int | None = None, name: str | None = None) -> Result:
         """The reading of one photo.
@@ -245,13 +265,14 @@ class MeterReader:
         photo = Photo.of(photo)
         display = found.display
         first, to_picture = self._view(photo, display.corners, None)
-        views, reading = [first], self._decode([first], display, to_picture, decimals)
+        line = self._line_view(photo, display, to_picture)
+        views, reading = [first], self._decode([first], display, to_picture, decimals, line)
         features, confidence = self._confidence(reading, found)
         if confidence < self.bundle.stage2.sure:
             for moved in self.bundle.stage2.moves:
                 with contextlib.suppress(ValueError):  # moved so far that no area is left
                     views.append(self._view(photo, _moved(display.corners, moved), to_picture)[0])
-            reading = self._decode(views, display, to_picture, decimals)
+            reading = self._decode(views, display, to_picture, decimals, line)
             features, confidence = self._confidence(reading, found)
         return ReadDisplay(replace(reading, confidence=confidence), inverse(to_picture), features)
 
@@ -276,8 +297,24 @@ class MeterReader:
         xyxy = np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1).astype(np.float32).reshape(-1, 4)
         return replace(boxes, xyxy=xyxy), to_picture
 
+    def _line_view(
+        self, photo: Photo, display: Display, to_picture: npt.NDArray[np.float64]
+    ) -> LineView | None:
+        """The display read as a line, in the pixels of stage 2's cut; None without a line reader."""
+        if self.line is None:
+            return None
+        cut, _ = rectify(photo, display.corners, self.bundle.stage2.margin, self.line.settings.input_size)
+        top, bottom = warp_points(display.corners, to_picture)[[0, 2], 1]
+        width = self.bundle.stage2.input_size[1]
+        return LineView(self.line.log_probs(cut), 0.0, float(width), float(top), float(bottom))
+
     def _decode(
-        self, views: list[Boxes], display: Display, to_picture: npt.NDArray[np.float64], decimals: int | None
+        self,
+        views: list[Boxes],
+        display: Display,
+        to_picture: npt.NDArray[np.float64],
+        decimals: int | None,
+        line: LineView | None,
     ) -> Reading:
         # The margin is there for wrong corners: a digit's middle may lie half way into it.
         left, top = warp_points(display.corners, to_picture)[0] / 2
@@ -289,6 +326,8 @@ class MeterReader:
             decimals=decimals,
             calibration=self.bundle.calibration,
             rules=self.bundle.rules,
+            line=line,
+            joint=self.bundle.joint,
         )
 
     def is_illegible(self, display: Display) -> bool:
