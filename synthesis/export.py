@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import multiprocessing
-import os
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from reader.geometry import MARGIN, box_corners, homography_between, rectify, warp_points
 from reader.image import encode_jpeg, resize
 from reader.symbols import STAGE1_CLASSES
+from synthesis.batch import SynthesisError, check_folder, in_order, replacing
 from synthesis.crops import make_display
 from synthesis.meter import MeterPhoto, make_photo
 from training.labelstudio_tasks import polygon_task, rectangle_task
@@ -33,12 +29,6 @@ _PREVIEW_SIDE = 260
 _DATE = "2024-01-01T00:00:00.000000Z"  # made pictures have no hour of labelling; a real one would change the bytes
 
 Task = dict[str, Any]
-Job = TypeVar("Job")
-Made = TypeVar("Made")
-
-
-class SynthesisError(Exception):
-    """The wish cannot be fulfilled; the message is one line and says what came and what was wanted."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +87,7 @@ def write_meters(out: Path, options: MeterOptions) -> Counter[str]:
     stage1: list[Task] = []
     stage2: list[Task] = []
     tiles: list[Tile] = []
-    with _replacing(out) as folder:
+    with replacing(out) as folder:
         for stage in ("stage1", "stage2"):
             (folder / stage / "images").mkdir(parents=True)
         for made in tqdm(_make_all(options), total=options.count, unit="photo", desc="meters"):
@@ -141,10 +131,10 @@ def write_displays(out: Path, options: MeterOptions) -> Counter[str]:
         (options.seed, index, options.size, index < _PREVIEW_PHOTOS and options.preview is not None)
         for index in range(options.count)
     ]
-    with _replacing(out) as folder:
+    with replacing(out) as folder:
         (folder / "stage2" / "images").mkdir(parents=True)
         for kind, name, data, task, tile in tqdm(
-            _in_order(_make_display, jobs, options.workers), total=options.count, unit="display", desc="displays"
+            in_order(_make_display, jobs, options.workers), total=options.count, unit="display", desc="displays"
         ):
             counts[kind] += 1
             (folder / "stage2" / "images" / name).write_bytes(data)
@@ -191,33 +181,7 @@ def _check(out: Path, options: MeterOptions, least_size: int = 160) -> None:
     ):
         if value < least:
             raise SynthesisError(f"{name} {value} is too small: wanted at least {least}")
-    if out.exists() and not out.is_dir():
-        raise SynthesisError(f"{out} is a file: wanted a folder to make")
-    there = {path.name for path in out.iterdir()} if out.exists() else set()
-    if there and not options.overwrite:
-        raise SynthesisError(f"{out} is not empty: wanted a new folder, or --overwrite")
-    # --overwrite deletes: only what this command has made may be lost by it
-    if there - {"stage1", "stage2"}:
-        raise SynthesisError(
-            f"{out} holds {min(there - {'stage1', 'stage2'})}, not only a set made before: not replaced"
-        )
-
-
-@contextlib.contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
-    """Give a folder beside `out` to write into, and put it in the place of `out` when all went well."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    old = out.with_name(f".{out.name}.{os.getpid()}.old.partial")
-    folder.mkdir()
-    try:
-        yield folder
-        if out.exists():
-            out.rename(old)
-        folder.rename(out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    check_folder(out, options.overwrite, {"stage1", "stage2"})
 
 
 def _make_all(options: MeterOptions) -> Iterator[_Made]:
@@ -226,20 +190,7 @@ def _make_all(options: MeterOptions) -> Iterator[_Made]:
         (options.seed, index, options.size, index < _PREVIEW_PHOTOS and options.preview is not None)
         for index in range(options.count)
     ]
-    yield from _in_order(_make, jobs, options.workers)
-
-
-def _in_order(make: Callable[[Job], Made], jobs: list[Job], workers: int) -> Iterator[Made]:
-    if workers == 1:
-        _one_thread()
-        yield from map(make, jobs)
-        return
-    with multiprocessing.Pool(workers, initializer=_one_thread) as pool:
-        yield from pool.imap(make, jobs, chunksize=4)
-
-
-def _one_thread() -> None:
-    cv2.setNumThreads(1)  # the processes share the cores; threads inside them would only wait for each other
+    yield from in_order(_make, jobs, options.workers)
 
 
 def _make(job: tuple[int, int, int, bool]) -> _Made:
