@@ -16,6 +16,8 @@ from reader.image import write_atomic
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from reader.confidence import Coverage, ReliabilityBin
+    from reader.metrics import Share
     from training.tuning import Record
 
 
@@ -70,6 +72,48 @@ def bars(path: Path, panels: Mapping[str, Mapping[str, int]], columns: int = 2) 
         axes.set_title(title)
         axes.tick_params(axis="x", rotation=40 if any(len(str(name)) > 4 for name in counts) else 0)
         axes.grid(alpha=0.3, axis="y")
+    _save(figure, path)
+
+
+def share_bars(path: Path, panels: Mapping[str, Sequence[tuple[str, Share]]], columns: int = 2) -> None:
+    """Shares by name with their 95 % intervals and counts, a panel each; the axis goes from 0 to 1."""
+    rows = math.ceil(len(panels) / columns)
+    figure = _figure(6 * columns, 3.4 * rows)
+    for number, (title, shares) in enumerate(panels.items()):
+        axes = figure.add_subplot(rows, columns, number + 1)
+        values = np.array([share.value for _, share in shares])
+        reach = np.array([[s.value - s.low, s.high - s.value] for _, s in shares]).reshape(-1, 2).T  # (2, N)
+        axes.bar(range(len(shares)), values, color="#3b78b8")
+        axes.errorbar(range(len(shares)), values, yerr=np.maximum(reach, 0), fmt="none", ecolor="black", capsize=3)
+        axes.set_xticks(range(len(shares)), [f"{name}\n{share.total}" for name, share in shares], fontsize=8)
+        axes.set(title=title, ylim=(0, 1.04))
+        axes.grid(alpha=0.3, axis="y")
+    _save(figure, path)
+
+
+def confidence_plot(path: Path, bins: Sequence[ReliabilityBin], coverage: Sequence[Coverage]) -> None:
+    """Left: how often readings of each confidence are right. Right: errors among the rest when the least sure go."""
+    figure = _figure(11, 4.2)
+    left, right = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
+    filled = [each for each in bins if each.count]
+    left.plot([0, 1], [0, 1], color="0.6", linestyle="--")
+    left.bar(
+        [(each.low + each.high) / 2 for each in filled],
+        [each.accuracy for each in filled],
+        width=[0.9 * (each.high - each.low) for each in filled],
+        color="#3b78b8",
+    )
+    for each in filled:
+        left.annotate(
+            str(each.count), ((each.low + each.high) / 2, each.accuracy), ha="center", va="bottom", fontsize=7
+        )
+    left.set(xlabel="confidence", ylabel="part that is right", xlim=(0, 1), ylim=(0, 1.08), title="reliability")
+    kept = [row for row in coverage if row.kept]
+    right.plot([100 * row.rejected for row in kept], [100 * (1 - row.accuracy) for row in kept])
+    right.set(xlabel="rejected, %", ylabel="wrong among the kept, %", title="risk and coverage")
+    right.set_ylim(bottom=0)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
     _save(figure, path)
 
 
