@@ -1,0 +1,86 @@
+"""reader/joint.py: what the detector and the line reader read together."""
+
+import math
+
+import numpy as np
+import pytest
+
+from reader.joint import JointRules, LineView, settle
+from reader.types import Digit
+
+
+def view(text, sure=0.9, steps=16, width=160):
+    """A line reader that sees a text, each digit at every other step with probability `sure`, the others alike."""
+    probabilities = np.full((steps, 11), (1 - sure) / 10)
+    probabilities[:, 0] = sure
+    for place, digit in enumerate(text):
+        probabilities[2 * place + 1] = (1 - sure) / 10
+        probabilities[2 * place + 1, int(digit) + 1] = sure
+    return LineView(np.log(probabilities), 0.0, float(width), 5.0, 45.0)
+
+
+def detected(text, sure=0.9):
+    """Digits as detected at the steps of `view`, and the probabilities behind them; "x" is a place without an opinion."""
+    digits, rows = [], []
+    for place, digit in enumerate(text):
+        box = np.array([20 * place + 5, 5, 20 * place + 25, 45], np.float32)
+        row = np.zeros(10)
+        if digit != "x":
+            row[:] = (1 - sure) / 9
+            row[int(digit)] = sure
+        digits.append(Digit(digit, 0.0 if digit == "x" else sure, box))
+        rows.append(row)
+    return digits, np.array(rows).reshape(-1, 10)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "boxes_sure", "line", "line_sure", "text"),
+    [
+        ("123", 0.9, "123", 0.9, "123"),  # both agree
+        ("123", 0.99, "128", 0.6, "123"),  # the surer one decides
+        ("123", 0.6, "128", 0.99, "128"),
+        ("1x3", 0.9, "123", 0.9, "123"),  # what the detector could not tell, the line reader can
+        ("13", 0.9, "123", 0.99, "123"),  # a missed drum
+        ("123", 0.999, "13", 0.5, "123"),  # an unsure line reader does not drop a drum
+        ("", 0.9, "42", 0.99, "42"),  # nothing was detected at all
+    ],
+)
+def test_both_opinions_together(boxes, boxes_sure, line, line_sure, text):
+    digits, rows = detected(boxes, boxes_sure)
+    made, log_probability = settle(digits, rows, view(line, line_sure), JointRules())
+    assert "".join(digit.text for digit in made) == text
+    assert -math.inf < log_probability <= 0
+
+
+def test_agreement_is_surer_than_disagreement():
+    digits, rows = detected("123", 0.8)
+    agreed, _ = settle(digits, rows, view("123", 0.8), JointRules())
+    doubted, _ = settle(digits, rows, view("128", 0.8), JointRules())
+    assert min(d.confidence for d in agreed) > 0.9
+    assert doubted[2].confidence < 0.75 < doubted[0].confidence
+    assert all(0 <= d.confidence <= 1 for d in [*agreed, *doubted])
+
+
+def test_digits_that_only_the_line_reader_saw_stand_where_it_saw_them():
+    digits, rows = detected("13", 0.9)
+    made, _ = settle(digits, rows, view("123", 0.99), JointRules())
+    middles = [float(d.box[0] + d.box[2]) / 2 for d in made]
+    assert middles == pytest.approx([15, 35, 55], abs=3)  # steps 1, 3, 5 of 10 pixels each
+    assert all(d.box[1] == 5 and d.box[3] == 45 for d in made)
+
+
+def test_of_a_drum_between_two_digits_the_other_one_stays_the_alternative():
+    digits, rows = detected("12", 0.6)
+    digits[1] = Digit("2", 0.5, digits[1].box, alternative="3")
+    rows[1] = 0.01
+    rows[1, [2, 3]] = 0.5, 0.4
+    made, _ = settle(digits, rows, view("13", 0.95), JointRules())
+    assert (made[1].text, made[1].alternative) == ("3", "2")
+
+
+def test_a_weight_of_nothing_silences_an_opinion():
+    digits, rows = detected("123", 0.99)
+    alone, _ = settle(digits, rows, view("777", 0.8), JointRules(boxes=0.0))
+    assert "".join(d.text for d in alone) == "777"
+    alone, _ = settle(digits, rows, view("777", 0.99), JointRules(line=0.0))
+    assert "".join(d.text for d in alone) == "123"
