@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("reader", "training", "retinanet", "crnn", "synthesis", "deploy", "benchmarks")
+PACKAGES = ("reader", "archive", "training", "retinanet", "crnn", "synthesis", "deploy", "benchmarks")
 FRAMEWORKS = {"tensorflow", "keras", "keras_cv", "torch", "jax", "tensorflow_datasets"}
 
 #: What each package may import of the project. Scripts in the root may import everything.
 ALLOWED = {
     "reader": {"reader"},
+    "archive": {"reader", "archive"},
     "training": {"reader", "training"},
     "retinanet": {"reader", "training", "retinanet"},
     "crnn": {"reader", "training", "crnn"},
