@@ -1,4 +1,7 @@
-"""Makes the TFDS sets for training out of Label Studio exports, and Label Studio exports out of a JSONL set."""
+"""Makes the TFDS sets for training: of meters out of Label Studio exports, of lines out of labelled pictures.
+
+Also makes Label Studio exports out of a JSONL set of meters.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ import os
 import sys
 from pathlib import Path
 
+from reader.line_settings import LINE_TASKS
 from reader.symbols import STAGE1_CLASSES
-from training import assemble
+from training import assemble, line_assemble
 from training.jsonl import KINDS, JsonlOptions
 from training.labelstudio import DatasetError
+from training.line_texts import text_rules
 from training.splits import SplitRule, read_split_file
 
 EXAMPLES = """examples:
@@ -18,6 +23,8 @@ EXAMPLES = """examples:
   python make_dataset.py stage2 --labels crops.json --images crops --out datasets
   python make_dataset.py stage1 --labels a.json --images a --labels b.json --images b --out datasets --size 640
   python make_dataset.py labelstudio --manifest set/manifest.jsonl --out set_labelstudio
+  python make_dataset.py lines --task plate --source plates --out datasets --preview plates.png --stats
+  python make_dataset.py lines --task price --source prices.csv --source more.jsonl --out datasets --split 0.7 0.2 0.1
 """
 
 
@@ -63,7 +70,48 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     sub.add_argument("--seed", type=int, default=0, help="of the validation part")
     sub.add_argument("--skip_faulty", action="store_true", help="leave faulty records and boxes out, do not fail")
     sub.add_argument("--overwrite", action="store_true", help="replace --out")
+    _lines_flags(commands.add_parser("lines", help="labelled pictures of lines of characters -> TFDS set"))
     return parser.parse_args(arguments)
+
+
+def _lines_flags(sub: argparse.ArgumentParser) -> None:
+    """The flags of lines."""
+    sub.add_argument(
+        "--source",
+        type=Path,
+        action="append",
+        required=True,
+        help="folder of pictures with labels in their names, after the last '-'; a .csv or .tsv with a header "
+        "img_name,text; or a .jsonl with image, text, split; may be repeated",
+    )
+    sub.add_argument("--task", choices=LINE_TASKS, required=True, help="what stands in the lines")
+    sub.add_argument("--out", type=Path, required=True, help="data_dir to write the set into")
+    sub.add_argument(
+        "--split",
+        type=float,
+        nargs=3,
+        default=(0.8, 0.2, 0.0),
+        metavar=("TRAIN", "VALIDATION", "TEST"),
+        help="parts (default 0.8 0.2 0); lines that a source names test or validation stay so, and what it names "
+        "train is divided into train and validation",
+    )
+    sub.add_argument("--seed", type=int, default=0, help="of the splits")
+    sub.add_argument(
+        "--group_by",
+        choices=("text", "picture"),
+        help="what is never divided: lines of the same text (default for plates, captchas), or only the same picture",
+    )
+    sub.add_argument("--alphabet", help="the characters that may come (default: those of the task)")
+    sub.add_argument(
+        "--lengths", type=int, nargs=2, metavar=("FEWEST", "MOST"), help="characters of a line (default: the task's)"
+    )
+    sub.add_argument(
+        "--correct_lookalikes", action="store_true", help="take O as 0, I as 1 ... where only those are possible"
+    )
+    sub.add_argument("--skip_faulty", action="store_true", help="leave faulty lines out instead of failing")
+    sub.add_argument("--overwrite", action="store_true", help="replace the set that is there")
+    sub.add_argument("--preview", type=Path, help="contact sheet (default: preview.png in the set)")
+    sub.add_argument("--stats", action="store_true", help="print lengths, characters and sizes of every split")
 
 
 def _labelstudio(args: argparse.Namespace) -> None:
@@ -93,12 +141,28 @@ def _stage(args: argparse.Namespace) -> None:
     assemble.make_set(args.labels, args.images, args.out, options)
 
 
+def _lines(args: argparse.Namespace) -> None:
+    lengths = tuple(args.lengths) if args.lengths else None
+    options = line_assemble.LineSetOptions(
+        texts=text_rules(args.task, args.alphabet, lengths, args.correct_lookalikes),
+        rule=SplitRule(tuple(args.split), args.seed),
+        group_by=args.group_by,
+        skip_faulty=args.skip_faulty,
+        overwrite=args.overwrite,
+        preview=args.preview,
+        statistics=args.stats,
+    )
+    line_assemble.make_line_set(args.source, args.out, options)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     args = parse(arguments)
     try:
         if args.command == "labelstudio":
             _labelstudio(args)
+        elif args.command == "lines":
+            _lines(args)
         else:
             _stage(args)
     except DatasetError as error:

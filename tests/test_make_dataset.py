@@ -69,6 +69,27 @@ def test_default_size_is_that_of_existing_sets():
     assert (parsed.size, tuple(parsed.split), parsed.seed) == (1024, (0.8, 0.1, 0.1), 0)
 
 
+def test_lines_are_divided_four_to_one():
+    parsed = make_dataset.parse(["lines", "--task", "plate", "--source", "a", "--source", "b", "--out", "c"])
+    assert (tuple(parsed.split), parsed.seed, parsed.alphabet, parsed.group_by) == ((0.8, 0.2, 0.0), 0, None, None)
+    assert [str(source) for source in parsed.source] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--source", "a", "--out", "c"], "the following arguments are required: --task"),
+        (["--task", "plate", "--out", "c"], "the following arguments are required: --source"),
+        (["--task", "sign", "--source", "a", "--out", "c"], "argument --task: invalid choice: 'sign'"),
+    ],
+)
+def test_lines_without_what_they_need(capsys, arguments, told):
+    with pytest.raises(SystemExit) as ended:
+        make_dataset.parse(["lines", *arguments])
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
 def test_stage2_keeps_size_pixels_and_name(export, tmp_path):
     crop = picture(30, 100)
     regions = [rectangle(10, 20, 5, 50, "7", original_width=100, original_height=30)]

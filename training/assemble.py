@@ -87,7 +87,7 @@ def make_set(labels: Sequence[Path], images: Sequence[Path], out: Path, options:
         faults += bad
     target = out / set_name(options.stage) / VERSION
     rule = _following(options.rule, out / set_name(3 - options.stage) / VERSION / "splits.json")
-    with _replacing(target, options.overwrite) as temporary:
+    with replacing(target, options.overwrite) as temporary:
         divided = _divide(tasks, rule, faults)
         counts, tiles = _write_set(temporary, divided, options, faults)
         _refuse(faults, options.skip_faulty)
@@ -112,7 +112,7 @@ def make_exports(manifest: Path, out: Path, options: JsonlOptions, overwrite: bo
         raise DatasetError(f"--size_limit must be positive, not {options.size_limit}")
     if not 0 <= options.validation < 1:
         raise DatasetError(f"--validation must be from 0 to below 1, not {options.validation:g}")
-    with _replacing(out, overwrite) as temporary:
+    with replacing(out, overwrite) as temporary:
         result = convert(manifest, temporary, options)
         _refuse(result.faults, options.skip_faulty)
         if not any(result.tasks.values()) and not any(result.unlabelled.values()):
@@ -232,7 +232,7 @@ def _table(counts: Counter[tuple[str, str]], classes: Sequence[str]) -> str:
 
 
 @contextlib.contextmanager
-def _replacing(target: Path, overwrite: bool) -> Iterator[Path]:
+def replacing(target: Path, overwrite: bool) -> Iterator[Path]:
     """A temporary folder beside the target that becomes the target at the end, or is removed after an error."""
     if target.exists() and not overwrite:
         raise DatasetError(f"{target} exists; --overwrite replaces it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from reader.types import UInt8
 COLOURS = ((60, 220, 60), (70, 160, 255), (255, 160, 40), (255, 70, 70), (220, 90, 255), (60, 230, 230), (240, 230, 60))
 _GAP = 6
 _CAPTION = 18
+_WORLD_SIZE = 12
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def contact_sheet(tiles: Sequence[Tile], columns: int = 6, cell: tuple[int, int]
         sheet[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
         # A caption that is too long shows its end: names of photos differ there.
         caption = tile.caption if len(tile.caption) <= width // 7 else "..." + tile.caption[3 - width // 7 :]
-        _write(sheet, caption, (left, top + height + 13), (220, 220, 220))
+        write_text(sheet, caption, (left, top + height + 13), (220, 220, 220))
     return sheet
 
 
@@ -95,15 +97,28 @@ def _drawn(tile: Tile, height: int, width: int) -> UInt8:
         if tile.shapes.ndim == 3:  # corners carry the orientation: mark the display's own top-left
             cv2.circle(picture, points[0].tolist(), 4, colour, -1, cv2.LINE_AA)
         x, y = points[:, 0].min(), points[:, 1].min() - 3
-        _write(picture, text, (int(max(0, x)), int(max(10, y))), colour)
+        write_text(picture, text, (int(max(0, x)), int(max(10, y))), colour)
     return picture
 
 
-def _write(picture: UInt8, text: str, place: tuple[int, int], colour: tuple[int, int, int]) -> None:
+def write_text(picture: UInt8, text: str, place: tuple[int, int], colour: tuple[int, int, int]) -> None:
+    """Writes into a picture, dark behind it; `place` is the x of the text's left end and the y of its baseline."""
     if not text:
         return
-    text = text.encode("ascii", "replace").decode()  # OpenCV's fonts know no more
-    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 1)
+    if text.isascii():
+        (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 1)
+    else:
+        _, top, width, height = cv2.getTextSize((0, 0), text, (0, 0), _world_font(), _WORLD_SIZE)
+        height, below = max(height, _WORLD_SIZE), max(0, top + height)
     x, y = place
     cv2.rectangle(picture, (x, y - height - 1), (x + width, y + below - 2), (40, 40, 40), -1)
-    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
+    if text.isascii():
+        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
+    else:
+        cv2.putText(picture, text, place, colour, _world_font(), _WORLD_SIZE)
+
+
+@lru_cache(maxsize=1)
+def _world_font() -> cv2.FontFace:
+    """OpenCV's font with Chinese and Cyrillic signs; the smaller one is sharper where it is enough."""
+    return cv2.FontFace("uni")

@@ -73,7 +73,7 @@ def assign_splits(photos: Sequence[Photo], rule: SplitRule) -> tuple[list[str], 
     Returns:
         The split of each picture, and by index the pictures whose photo is asked for in two splits, with the reason.
     """
-    groups = _group([(photo_name(photo.file_name), photo.digest) for photo in photos])
+    groups = grouped([(photo_name(photo.file_name), photo.digest) for photo in photos])
     splits = [""] * len(photos)
     conflicts: dict[int, str] = {}
     for members in groups:
@@ -92,7 +92,7 @@ def assign_splits(photos: Sequence[Photo], rule: SplitRule) -> tuple[list[str], 
     return splits, conflicts
 
 
-def _group(keys: Sequence[tuple[str, bytes]]) -> list[list[int]]:
+def grouped(keys: Sequence[tuple[str | bytes, ...]]) -> list[list[int]]:
     """Indices that share a name or a digest, also over others, together; in the order of their first index."""
     parent = list(range(len(keys)))
 

@@ -93,6 +93,7 @@ class _Writer:
     """Writes one set, example by example, into a folder that is complete once the writer is closed."""
 
     def __init__(self, folder: Path, name: str, schema: tfds.features.FeaturesDict, splits: Sequence[str]):
+        import tensorflow  # noqa: F401  (or the first example would import it, and the time left be told wrongly)
         import tensorflow_datasets as tfds
 
         folder.mkdir(parents=True, exist_ok=True)
