@@ -150,7 +150,7 @@ class _Beam:
     """Prefix beam search over the steps of one line.
 
     The prefixes are nodes of a tree, so that the same prefix reached on two ways is one node, and W of them, the beam,
-    are followed. Of each: the log probability that it ends in a blank and that it ends in its last character.
+    are followed. Of each: the log probability that it ends in a blank, that it ends in its last character, and both.
     """
 
     def __init__(self, steps: Float64, allowed: LineAutomaton | None) -> None:
@@ -159,9 +159,9 @@ class _Beam:
         self.allowed = allowed
         self.labels, self.parents = [0], [-1]
         self.children: dict[tuple[int, int], int] = {}
-        self.node, self.last, self.parent = np.array([0]), np.array([0]), np.array([-1])  # (W,)
-        self.state = np.array([0])  # (W,) of the automaton
-        self.blank, self.character = np.array([0.0]), np.array([-np.inf])  # (W,)
+        #: (4, W) int64: node, last class, node of the prefix without it, state of the automaton.
+        self.prefixes = np.array([[0], [0], [-1], [0]])
+        self.blank, self.character, self.total = np.array([0.0]), np.array([-np.inf]), np.array([0.0])  # (W,)
 
     def search(self, width: int) -> list[tuple[list[int], float]]:
         """Classes and log probability of the texts at the end, the likeliest first."""
@@ -170,49 +170,50 @@ class _Beam:
             if classes.size:
                 self._grow(row, classes, width, len(self.steps) - number - 1)
             else:  # most steps are sure blanks
-                self.blank, self.character = (
-                    np.logaddexp(self.blank, self.character) + row[0],
-                    self.character + row[self.last],
-                )
-        score: Float64 = np.logaddexp(self.blank, self.character)
+                self.blank, self.character = self.total + row[0], self.character + row[self.prefixes[1]]
+                self.total = np.logaddexp(self.blank, self.character)
+        score = self.total.copy()
         if self.allowed is not None:
-            score[~self.allowed.final[self.state]] = -np.inf
+            score[~self.allowed.final[self.prefixes[3]]] = -np.inf
         order = np.argsort(-score, kind="stable")
-        return [(self._text(int(self.node[i])), float(score[i])) for i in order if score[i] > -np.inf]
+        return [(self._text(int(self.prefixes[0, i])), float(score[i])) for i in order if score[i] > -np.inf]
 
     def _grow(self, row: Float64, classes: npt.NDArray[np.int64], width: int, left: int) -> None:
         """One step: each prefix stays or gains one of the `classes` (K,); `left`: steps after this one."""
-        total = np.logaddexp(self.blank, self.character)  # (W,)
-        blank, character = total + row[0], self.character + row[self.last]
+        node, last, parent, state = self.prefixes
+        blank, character = self.total + row[0], self.character + row[last]  # (W,)
+        grown = self.total[:, None] + row[classes]  # (W, K)
+        own = np.minimum(np.searchsorted(classes, last), len(classes) - 1)  # (W,) column of the last class
+        same = np.flatnonzero(classes[own] == last)
         # A character after the same character begins a new one only after a blank.
-        before = np.where(self.last[:, None] == classes, self.blank[:, None], total[:, None])
-        grown = before + row[classes]  # (W, K)
-        parents, children = np.nonzero(np.equal.outer(self.node, self.parent))
-        if parents.size:  # a grown prefix that is in the beam already is the same text
-            columns = np.searchsorted(classes, self.last[children])
-            hit = classes[np.minimum(columns, len(classes) - 1)] == self.last[children]
-            parents, children, columns = parents[hit], children[hit], columns[hit]
-            character[children] = np.logaddexp(character[children], grown[parents, columns])
-            grown[parents, columns] = -np.inf
+        grown[same, own[same]] = self.blank[same] + row[last[same]]
+        origins, children = (node[:, None] == parent[same]).nonzero()
+        if origins.size:  # a grown prefix that is in the beam already is the same text
+            children = same[children]
+            columns = own[children]
+            character[children] = np.logaddexp(character[children], grown[origins, columns])
+            grown[origins, columns] = -np.inf
         stayed = np.logaddexp(blank, character)
         if self.allowed is not None:
-            after = self.allowed.following[self.state[:, None], classes]  # (W, K)
+            after = self.allowed.following[state[:, None], classes]  # (W, K)
             grown[(after < 0) | (self.allowed.distance[after] > left)] = -np.inf
-            stayed[self.allowed.distance[self.state] > left] = -np.inf
-        scores = np.concatenate([stayed, grown.ravel()])  # (W + W K,)
-        best = np.argpartition(-scores, width)[:width] if len(scores) > width else np.arange(len(scores))
+            stayed[self.allowed.distance[state] > left] = -np.inf
+        scores = np.concatenate((stayed, grown.ravel()))  # (W + W K,)
+        best = scores.argpartition(-width)[-width:] if len(scores) > width else np.arange(len(scores))
         best = best[scores[best] > -np.inf]
-        kept, new = best[best < len(stayed)], best[best >= len(stayed)] - len(stayed)
-        origin, column = new // len(classes), new % len(classes)
-        gained = classes[column]
-        nodes = [self._child(*pair) for pair in zip(self.node[origin].tolist(), gained.tolist(), strict=True)]
-        if self.allowed is not None:
-            self.state = np.concatenate([self.state[kept], after[origin, column]])
-        self.parent = np.concatenate([self.parent[kept], self.node[origin]])
-        self.node = np.concatenate([self.node[kept], np.array(nodes, np.int64)])
-        self.last = np.concatenate([self.last[kept], gained])
-        self.blank = np.concatenate([blank[kept], np.full(len(new), -np.inf)])
-        self.character = np.concatenate([character[kept], grown[origin, column]])
+        best.sort()  # those that stay come first
+        count = int(best.searchsorted(len(stayed)))
+        kept, (origin, column) = best[:count], np.divmod(best[count:] - len(stayed), len(classes))
+        gained, origins = classes[column], node[origin]
+        nodes = [self._child(*pair) for pair in zip(origins.tolist(), gained.tolist(), strict=True)]
+        states = np.zeros_like(gained) if self.allowed is None else after[origin, column]
+        new = np.array([nodes, gained, origins, states], np.int64)
+        self.prefixes = np.concatenate((self.prefixes[:, kept], new), axis=1)
+        self.total = scores[best]
+        self.character = self.total.copy()
+        self.character[:count] = character[kept]
+        self.blank = np.full(len(best), -np.inf)
+        self.blank[:count] = blank[kept]
 
     def _child(self, parent: int, label: int) -> int:
         node = self.children.setdefault((parent, label), len(self.labels))

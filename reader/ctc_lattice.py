@@ -128,23 +128,23 @@ def _walk(
     `join` is np.logaddexp for the sum over all ways or np.maximum for the best of them.
     """
     longest = max(map(len, texts))
-    labels = np.zeros((longest, len(texts)), np.int64)  # padded with blanks: a text's own places come before them
+    labels = np.zeros((2 * longest + 1, len(texts)), np.int64)  # (P, N); a text's own places come before its padding
     for number, text in enumerate(texts):
-        labels[: len(text), number] = text
-    finite = np.maximum(steps, _ZERO)
-    reached = np.empty((2 * longest + 1, len(texts), len(steps)))
-    entered = np.empty_like(reached)
-    entry = np.full((len(texts), len(steps)), _ZERO)
-    lasting = finite.cumsum(axis=0).T  # (C, T)
-    earlier = lasting - finite.T
-    for place in range(2 * longest + 1):
-        label = labels[place // 2] if place % 2 else np.zeros(len(texts), np.int64)
+        labels[1 : 2 * len(text) : 2, number] = text
+    emitted = np.maximum(steps, _ZERO).T[labels]  # (P, N, T)
+    lasting = emitted.cumsum(axis=-1)
+    earlier = lasting - emitted
+    # The blank between two characters may be left out where they differ.
+    closed = np.zeros((*labels.shape, 1))
+    closed[2:][labels[2:] == labels[:-2]] = -np.inf
+    reached, entered = np.empty_like(emitted), np.empty_like(emitted)
+    entry = np.full(emitted.shape[1:], _ZERO)  # (N, T)
+    for place in range(len(labels)):
         entry[:, 0] = 0.0 if place < 2 else _ZERO
         if place:
             entry[:, 1:] = reached[place - 1, :, :-1]
         if place % 2 and place > 1:
-            other = label != labels[place // 2 - 1]
-            entry[other, 1:] = join(entry[other, 1:], reached[place - 2, other, :-1])
-        entered[place] = entry - earlier[label]
-        reached[place] = join.accumulate(entered[place], axis=-1) + lasting[label]  # type: ignore[attr-defined]
+            join(entry[:, 1:], reached[place - 2, :, :-1] + closed[place], out=entry[:, 1:])
+        np.subtract(entry, earlier[place], out=entered[place])
+        np.add(join.accumulate(entered[place], axis=-1), lasting[place], out=reached[place])  # type: ignore[attr-defined]
     return reached, entered
