@@ -30,14 +30,16 @@ from training.splits import SplitRule
             "plate",
             "皖AO03T1",
             [
-                "letter O at place 3 of '皖AO03T1' is not in the alphabet, 0 is (--correct_lookalikes makes it '皖A003T1')"
+                "letter O at place 3 of '皖AO03T1' is not in the alphabet, 0 is "
+                "(--correct_lookalikes makes it '皖A003T1')"
             ],
         ),
         (
             "plate",
             "皖A1I3T1",
             [
-                "letter I at place 4 of '皖A1I3T1' is not in the alphabet, 1 is (--correct_lookalikes makes it '皖A113T1')"
+                "letter I at place 4 of '皖A1I3T1' is not in the alphabet, 1 is "
+                "(--correct_lookalikes makes it '皖A113T1')"
             ],
         ),
         # The second character of a plate is a letter: an O there was not typed for 0.
