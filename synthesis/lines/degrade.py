@@ -64,7 +64,7 @@ def glare(image: UInt8, rng: Rng) -> UInt8:
     spot = np.exp(
         -(((x - rng.uniform(0, w)) / (reach * rng.uniform(0.7, 2.5))) ** 2) - ((y - rng.uniform(0, h)) / reach) ** 2
     )
-    strength = np.float32(rng.uniform(0.15, 0.6)) * spot[..., None].astype(np.float32)
+    strength = np.float32(rng.uniform(0.1, 0.45)) * spot[..., None].astype(np.float32)
     return (image * (1 - strength) + 255 * strength).astype(np.uint8)
 
 

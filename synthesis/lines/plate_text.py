@@ -34,18 +34,19 @@ class PlateKind:
 
 _BLACK, _WHITE = (22.0, 22.0, 24.0), (243.0, 243.0, 240.0)
 KINDS: Mapping[str, PlateKind] = {
-    "blue": PlateKind(0.68, (18.0, 62.0, 190.0), _WHITE),
+    "blue": PlateKind(0.674, (18.0, 62.0, 190.0), _WHITE),
     "yellow": PlateKind(0.1, (236.0, 178.0, 26.0), _BLACK),
     "green": PlateKind(0.12, (88.0, 204.0, 124.0), _BLACK, fade=(226.0, 240.0, 230.0), wide=True),
     "green_large": PlateKind(0.02, (88.0, 204.0, 124.0), _BLACK, fade=None, wide=True),
     "learner": PlateKind(0.01, (236.0, 178.0, 26.0), _BLACK),
     "trailer": PlateKind(0.01, (236.0, 178.0, 26.0), _BLACK),
     "police": PlateKind(0.03, (235.0, 236.0, 236.0), _BLACK),
-    "embassy": PlateKind(0.01, (24.0, 24.0, 28.0), _WHITE),
+    "consulate": PlateKind(0.01, (24.0, 24.0, 28.0), _WHITE),
+    "mission": PlateKind(0.006, (24.0, 24.0, 28.0), _WHITE),
     "border": PlateKind(0.02, (24.0, 24.0, 28.0), _WHITE),
 }
 #: The last character of some kinds.
-_LAST = {"learner": "学", "trailer": "挂", "police": "警", "embassy": "领"}
+_LAST = {"learner": "学", "trailer": "挂", "police": "警", "consulate": "领"}
 _RED_LAST = frozenset("警")
 
 
@@ -59,6 +60,8 @@ def random_text(rng: Rng, kind: str) -> str:
     """A number of that kind: seven characters, eight on the green plates. Provinces have equal shares."""
     if kind == "border":  # cars of Hong Kong and Macao that may enter Guangdong
         return "粤Z" + _tail(rng, 4) + ("港" if rng.random() < 0.5 else "澳")
+    if kind == "mission":
+        return "使" + _digits(rng, 6)
     start = _of(rng, PROVINCES) + _of(rng, PLATE_LETTERS)
     if kind == "green":
         second = _of(rng, PLATE_LETTERS if rng.random() < 0.3 else DIGITS)
