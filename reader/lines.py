@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reader.bundle import DEFAULT_FOLDER, BundleError, load_bundle
-from reader.ctc import CtcReading, beam_search, greedy, log_softmax
+from reader.ctc import CtcReading, beam_search, greedy, log_softmax, text_log_probability
 from reader.geometry import box_corners, inverse, warp_points
 from reader.image import ImageError, Source, load_image
 from reader.line_image import placement, prepare
@@ -198,16 +198,19 @@ class LineReader:
         beam: int | None = None,
         pattern: str | None = None,
     ) -> list[CtcReading]:
-        """The best texts of (T, classes) log probabilities, best first; none when no text may stand there."""
+        """The best texts of (T, classes) log probabilities, best first; none when no text stands there."""
         settings = self.settings
         width = max(beam if beam is not None else settings.beam, n_best)
         wanted = settings.pattern if pattern is None else pattern
         if width == 1 and not wanted:
             return [greedy(log_probs, settings.alphabet)]
         parsed = LinePattern.parse(wanted) if wanted else None
-        return beam_search(
+        found = beam_search(
             log_probs, settings.alphabet, width, n_best, parsed, settings.min_length, settings.max_length
         )
+        # Some text can always be found; on an empty picture none is as likely as nothing at all.
+        nothing = text_log_probability(log_probs, settings.alphabet, "")
+        return found if found and found[0].log_probability >= nothing else []
 
     def _judge(
         self,

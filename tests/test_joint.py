@@ -20,7 +20,7 @@ def view(text, sure=0.9, steps=16, width=160):
 
 
 def detected(text, sure=0.9):
-    """Digits as detected at the steps of `view`, and the probabilities behind them; "x" is a place without an opinion."""
+    """Digits as detected at the steps of `view`, and the probabilities behind them; "x" is one without an opinion."""
     digits, rows = [], []
     for place, digit in enumerate(text):
         box = np.array([20 * place + 5, 5, 20 * place + 25, 45], np.float32)

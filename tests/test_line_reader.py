@@ -121,8 +121,9 @@ def test_a_rejected_line_never_looks_like_a_reading():
 
 
 def test_nothing_seen_is_no_text():
-    result = LineReader(spelling(""), LineSettings("code", "ab1", (16, 32), beam=1)).read(picture())
-    assert (result.success, result.text, result.reason) == (False, "", "no_text")
+    for beam in (1, 10):
+        result = LineReader(spelling(""), SETTINGS).read(picture(), beam=beam)
+        assert (result.success, result.text, result.reason) == (False, "", "no_text")
 
 
 def test_a_broken_picture_among_many_is_a_result_of_its_own():
