@@ -1,1 +1,1 @@
-"""Pictures made by the project itself, with exact labels: displays, meters, photographs."""
+"""Pictures made by the project itself, with exact labels: displays, meters, photographs, lines."""
