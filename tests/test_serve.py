@@ -257,7 +257,7 @@ def test_state(client):
     text = client.get("/metrics").text
     for name in ("counter_requests_total", "counter_stage_seconds_bucket", "counter_confidence_bucket"):
         assert name in text
-    assert re.search(r'counter_readings_total\{reason="ok"\} [1-9]', text)
+    assert re.search(r'counter_readings_total\{reason="ok",task="meter"\} [1-9]', text)
     assert 'stage="stage2"' in text and "counter_requests_in_flight 1.0" in text
 
 
@@ -574,7 +574,7 @@ def test_the_production_server(production):
         assert fetch(f"{address}/recognize", PNG)[1]["text"] == READING
     with urllib.request.urlopen(f"{address}/metrics", timeout=30) as answer:
         counts = answer.read().decode()
-    assert re.search(r'counter_readings_total\{reason="ok"\} 15\.0', counts), counts
+    assert re.search(r'counter_readings_total\{reason="ok",task="meter"\} 15\.0', counts), counts
     assert "counter_requests_in_flight 1.0" in counts
 
     connection = begin_request(port)

@@ -14,14 +14,24 @@ RECOGNIZE = (
     "as the bytes of a picture, or as base64 text. Options go into the query, the form or the JSON object. "
     "Several photos (the JSON key `images`, or several files) are answered by a list in their order."
 )
+LINES = (
+    "Reads a picture of one line: `price`, `plate`, `captcha`, `handwritten`. Pictures come as for /recognize; "
+    "a handwritten number may stand anywhere on an empty canvas, such as a data URL of one."
+)
 SECURITY: dict[str, Any] = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
 
-_OPTIONS: dict[str, Any] = {
+METER_OPTIONS: dict[str, Any] = {
     "annotate": {"type": "boolean"},
     "display": {"type": "boolean"},
     "decimals": {"type": "integer", "minimum": 0},
     "previous": {"type": "string"},
     "max_increase": {"type": "string"},
+}
+LINE_OPTIONS: dict[str, Any] = {
+    "n_best": {"type": "integer", "minimum": 1, "maximum": 20},
+    "beam": {"type": "integer", "minimum": 1, "maximum": 100},
+    "pattern": {"type": "string"},
+    "min_confidence": {"type": "number", "minimum": 0, "maximum": 1},
 }
 _PICTURE: dict[str, Any] = {
     "oneOf": [
@@ -33,30 +43,25 @@ _PICTURE: dict[str, Any] = {
         {"type": "string", "description": "base64 or a data URL"},
     ]
 }
-RECOGNIZE_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "properties": {"image": _PICTURE, "images": {"type": "array", "items": _PICTURE}, **_OPTIONS},
-            }
+
+
+def body(options: dict[str, Any]) -> dict[str, Any]:
+    """All forms of a request, with its options."""
+    pictures = {"image": _PICTURE, "images": {"type": "array", "items": _PICTURE}}
+    files = {"image": {"type": "array", "items": {"type": "string", "format": "binary"}}}
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"type": "object", "properties": {**pictures, **options}}},
+            "multipart/form-data": {
+                "schema": {"type": "object", "required": ["image"], "properties": {**files, **options}}
+            },
+            "image/*": binary,
+            "application/octet-stream": binary,
+            "text/plain": {"schema": {"type": "string", "description": "base64"}},
         },
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": ["image"],
-                "properties": {
-                    "image": {"type": "array", "items": {"type": "string", "format": "binary"}},
-                    **_OPTIONS,
-                },
-            }
-        },
-        "image/*": {"schema": {"type": "string", "format": "binary"}},
-        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-        "text/plain": {"schema": {"type": "string", "description": "base64"}},
-    },
-}
+    }
 
 
 class DigitAnswer(BaseModel):
@@ -119,7 +124,39 @@ class Health(BaseModel):
     reason: str | None = None
 
 
-RECOGNIZE_ANSWERS: dict[Any, Any] = {
-    200: ReadingAnswer,
-    **dict.fromkeys((400, 401, 408, 413, 415, 500, 503), ErrorAnswer),
-}
+class CharacterAnswer(BaseModel):
+    """One character of a line."""
+
+    text: str
+    confidence: float = Field(description="probability that it is right")
+    box: list[list[float]] = Field(description="four x, y corners in picture pixels, clockwise from its own top-left")
+
+
+class AlternativeAnswer(BaseModel):
+    """Another text that the line may be."""
+
+    text: str
+    probability: float
+
+
+class LineAnswer(BaseModel):
+    """What a picture of a line gave."""
+
+    image: str = Field(description="file name, where the request told one")
+    task: str
+    success: bool = Field(description="false where there is no text, or too unsure a one")
+    text: str
+    confidence: float = Field(description="calibrated probability that the whole text is right")
+    reason: str | None = Field(description="no_text or low_confidence")
+    characters: list[CharacterAnswer]
+    alternatives: list[AlternativeAnswer] = Field(description="the next best texts, with the option `n_best`")
+    original_image_shape: list[int] | None = Field(description="height, width, 3 of the upright picture")
+    time: float = Field(description="seconds")
+    times: dict[str, float] = Field(description="seconds by step")
+    error: str | None = Field(description="of one of several pictures: why it could not be read")
+    rejected_text: str | None = Field(description="the text that was rejected for its low confidence")
+
+
+def answers(kind: type[BaseModel], *more: int) -> dict[Any, Any]:
+    """The answers by status: one of this kind, or why the request was refused."""
+    return {200: kind, **dict.fromkeys((400, 401, 408, 413, 415, 500, 503, *more), ErrorAnswer)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
@@ -16,16 +16,18 @@ from flask_openapi3 import Info, OpenAPI, Tag
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from reader.lines import LineReader
 from reader.pipeline import MeterReader
 from serving import api
 from serving.errors import RequestError
 from serving.gate import Gate
 from serving.inputs import parse, receive
 from serving.label_studio import add_label_studio
+from serving.lines import add_lines
 from serving.metrics import Metrics
 from serving.models import Models, model_version
 from serving.options import Options, describe
-from serving.reading import PipelineError, answer
+from serving.reading import PipelineError, answer, meter_work
 from serving.security import allow_origin, check_key, safe_headers
 from serving.settings import Settings
 
@@ -40,6 +42,7 @@ def create_app(
     settings: Settings | None = None,
     reader: MeterReader | None = None,
     on_failure: Callable[[], None] | None = None,
+    lines: Mapping[str, LineReader] | None = None,
 ) -> OpenAPI:
     """The WSGI application.
 
@@ -47,6 +50,7 @@ def create_app(
         settings: limits and models; None takes the defaults.
         reader: a reader that is loaded already, as tests have it; None loads `settings.models` in the background.
         on_failure: called when loading failed.
+        lines: line readers by task, beside such a `reader`.
 
     Returns:
         A Flask application.
@@ -64,12 +68,13 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    models, metrics = Models(reader), Metrics()
+    models, metrics = Models(reader, lines), Metrics()
     gate = Gate(settings.at_once, settings.max_waiting, settings.timeout)
     app.extensions["gate"] = gate
     _add_around(app, settings, metrics)
     _add_errors(app, settings)
     _add_recognize(app, settings, models, gate, metrics)
+    add_lines(app, settings, models, gate, metrics)
     _add_state(app, models, gate, metrics)
     add_label_studio(app, settings, models, gate)
     _add_pages(app)
@@ -84,8 +89,8 @@ def _add_recognize(app: OpenAPI, settings: Settings, models: Models, gate: Gate,
         summary="Read the meters on photos",
         description=api.RECOGNIZE,
         tags=[Tag(name="reading")],
-        responses=api.RECOGNIZE_ANSWERS,
-        openapi_extensions={"requestBody": api.RECOGNIZE_BODY},
+        responses=api.answers(api.ReadingAnswer),
+        openapi_extensions={"requestBody": api.body(api.METER_OPTIONS)},
         security=[{"key": []}],
     )
     def recognize(query: Options) -> Response:
@@ -93,10 +98,10 @@ def _add_recognize(app: OpenAPI, settings: Settings, models: Models, gate: Gate,
         with gate.place():
             body = receive(request, settings)
             with gate.slot() as turn:
-                metrics.seconds.labels("wait").observe(turn.waited)
-                job = parse(body, settings)
+                metrics.seconds.labels("meter", "wait").observe(turn.waited)
+                job = parse(body, settings, Options)
                 g.photos = len(job.photos)
-                return jsonify(answer(job, turn, reader, settings, metrics, g.request_id))
+                return jsonify(answer(job, turn, meter_work(reader, job.options), settings, metrics, g.request_id))
 
 
 def _add_state(app: OpenAPI, models: Models, gate: Gate, metrics: Metrics) -> None:
@@ -123,6 +128,7 @@ def _add_state(app: OpenAPI, models: Models, gate: Gate, metrics: Metrics) -> No
                 "version": model_version(models.get()),
                 "stage1_sha256": bundle.stage1.source_sha256,
                 "stage2_sha256": bundle.stage2.source_sha256,
+                "lines_sha256": {task: line.source_sha256 for task, line in bundle.lines.items()},
                 "versions": dict(bundle.versions),
             }
         return jsonify(values)

@@ -7,7 +7,7 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,10 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from reader.header import read_header
-from reader.image import ImageError, load_image
-from reader.types import UInt8
+from reader.image import ImageError
+from reader.photo import Photo, open_photo
 from serving.errors import RequestError
-from serving.options import Options, options_from
+from serving.options import AnyOptions, options_from
 from serving.settings import Settings
 
 FORMS = (
@@ -29,7 +29,7 @@ FORMS = (
 
 
 @dataclass(frozen=True)
-class Photo:
+class Upload:
     """One picture as it came: bytes of a file, base64 text or a nested list; and its name."""
 
     source: bytes | str | list[Any]
@@ -42,17 +42,17 @@ class Body:
 
     kind: str
     data: bytes
-    photos: tuple[Photo, ...]
+    photos: tuple[Upload, ...]
     fields: Mapping[str, str]
     query: Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Generic[AnyOptions]):
     """What a request asks for. `many` says whether it wants a list of answers."""
 
-    photos: tuple[Photo, ...]
-    options: Options
+    photos: tuple[Upload, ...]
+    options: AnyOptions
     many: bool
 
 
@@ -81,19 +81,19 @@ def receive(request: Request, settings: Settings) -> Body:
     if kind == "application/json" or kind.endswith("+json"):
         return Body("json", data, (), {}, query)
     if kind == "text/plain":
-        return Body("raw", b"", (Photo(data.decode("utf-8", "replace")),), {}, query)
+        return Body("raw", b"", (Upload(data.decode("utf-8", "replace")),), {}, query)
     if not kind or kind == "application/octet-stream" or kind.startswith("image/"):
-        return Body("raw", b"", (Photo(data),), {}, query)
+        return Body("raw", b"", (Upload(data),), {}, query)
     raise RequestError(415, f"content type {kind!r}; wanted {FORMS}")
 
 
 def _from_form(request: Request, query: Mapping[str, str]) -> Body:
     fields = request.form.to_dict(flat=False)
-    files = [Photo(file.read(), file.filename or "") for file in request.files.getlist("image")]
+    files = [Upload(file.read(), file.filename or "") for file in request.files.getlist("image")]
     unknown = sorted(set(request.files) - {"image"})
     if unknown:
         raise RequestError(400, f"file field {unknown[0]!r}; photos are sent in the field 'image'")
-    texts = [Photo(text) for text in fields.pop("image", [])]
+    texts = [Upload(text) for text in fields.pop("image", [])]
     return Body("form", b"", (*files, *texts), {key: values[-1] for key, values in fields.items()}, query)
 
 
@@ -118,16 +118,21 @@ def _is_picture(data: bytes) -> bool:
         return True
 
 
-def parse(body: Body, settings: Settings) -> Job:
+def parse(body: Body, settings: Settings, kind: type[AnyOptions]) -> Job[AnyOptions]:
     """Photos and options of a received request.
+
+    Args:
+        body: the request.
+        settings: its limits.
+        kind: the options that may be asked for.
 
     Raises:
         RequestError: 400 or 413.
     """
     if body.kind == "json":
-        photos, options, many = _from_json(body)
+        photos, options, many = _from_json(body, kind)
     else:
-        photos, options = body.photos, options_from(body.query, body.fields)
+        photos, options = body.photos, options_from(kind, body.query, body.fields)
         many = len(photos) > 1
     if not photos:
         raise RequestError(400, "no picture: the field 'image' is missing")
@@ -136,7 +141,7 @@ def parse(body: Body, settings: Settings) -> Job:
     return Job(photos, options, many)
 
 
-def _from_json(body: Body) -> tuple[tuple[Photo, ...], Options, bool]:
+def _from_json(body: Body, kind: type[AnyOptions]) -> tuple[tuple[Upload, ...], AnyOptions, bool]:
     try:
         data = json.loads(body.data)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
@@ -155,11 +160,11 @@ def _from_json(body: Body) -> tuple[tuple[Photo, ...], Options, bool]:
     for source in sources:
         if not isinstance(source, str | list):
             raise RequestError(400, f"'image' is {_kind(source)}; wanted an H x W x 3 nested list or base64 text")
-    return tuple(Photo(source) for source in sources), options_from(body.query, data), many
+    return tuple(Upload(source) for source in sources), options_from(kind, body.query, data), many
 
 
-def decode(photo: Photo, settings: Settings) -> UInt8:
-    """The picture (H, W, 3) uint8 RGB.
+def decode(photo: Upload, settings: Settings) -> Photo:
+    """The picture, decoded as finely as it is looked at.
 
     Raises:
         RequestError: 400 or 413, with what came and what was wanted.
@@ -167,10 +172,10 @@ def decode(photo: Photo, settings: Settings) -> UInt8:
     source = photo.source
     try:
         if isinstance(source, list):
-            return load_image(_array(source), settings.max_pixels)
+            return open_photo(_array(source), settings.max_pixels)
         data = _from_base64(source) if isinstance(source, str) else source
         check_size(data, settings)
-        return load_image(data, settings.max_pixels)
+        return open_photo(data, settings.max_pixels)
     except ImageError as error:
         raise RequestError(400, str(error).removeprefix("the bytes: ").removeprefix("the array: ")) from error
     except MemoryError as error:
@@ -186,7 +191,7 @@ def check_size(data: bytes, settings: Settings) -> None:
     try:
         header = read_header(data)
     except ValueError:
-        return  # load_image says what is wrong with it
+        return  # open_photo says what is wrong with it
     if header is not None and header.width * header.height > settings.max_pixels:
         raise RequestError(
             413,

@@ -16,12 +16,13 @@ import numpy as np
 from flask import Response, g, jsonify, request
 from flask_openapi3 import OpenAPI, Tag
 
+from reader.photo import Photo
 from reader.pipeline import Found, MeterReader, photo_digits
-from reader.types import Display, Float32, PhotoDigit, Result, UInt8
+from reader.types import Display, Float32, PhotoDigit, Result
 from serving.errors import RequestError
 from serving.fetching import fetch
 from serving.gate import Gate
-from serving.inputs import Photo, decode, receive
+from serving.inputs import Upload, decode, receive
 from serving.models import Models, model_version
 from serving.settings import Settings
 
@@ -132,7 +133,7 @@ def task_id(task: Any) -> str:
     return str(task.get("id", ""))[:32] if isinstance(task, dict) else ""
 
 
-def _photo(task: Any, labelling: Labelling, settings: Settings) -> Photo:
+def _photo(task: Any, labelling: Labelling, settings: Settings) -> Upload:
     """The picture of a task, still encoded; photos of Label Studio are fetched.
 
     Raises:
@@ -142,10 +143,10 @@ def _photo(task: Any, labelling: Labelling, settings: Settings) -> Photo:
     source = values.get(labelling.key) if isinstance(values, dict) else None
     if not isinstance(source, str):
         raise RequestError(400, f"the task has no text under data.{labelling.key}")
-    return Photo(source if source.startswith("data:") else fetch(source, settings))
+    return Upload(source if source.startswith("data:") else fetch(source, settings))
 
 
-def annotations(reader: MeterReader, photo: UInt8, labelling: Labelling) -> dict[str, Any]:
+def annotations(reader: MeterReader, photo: Photo, labelling: Labelling) -> dict[str, Any]:
     """One Label Studio prediction: regions and the score by which tasks are sorted."""
     height, width = photo.shape[:2]
     if labelling.kind == "polygonlabels":
@@ -176,7 +177,7 @@ def display_regions(result: Result, labelling: Labelling, size: tuple[int, int])
     return [{"value": value, "score": round(result.counter_score, 4)}]
 
 
-def _digits(reader: MeterReader, photo: UInt8) -> tuple[PhotoDigit, ...]:
+def _digits(reader: MeterReader, photo: Photo) -> tuple[PhotoDigit, ...]:
     """The digits of a picture that is a display already; where none is found on it, all of it is the display."""
     found = reader.find_display(photo)
     if found is None:

@@ -14,6 +14,7 @@ from prometheus_client import (
     multiprocess,
 )
 
+from reader.lines import LineResult
 from reader.types import Result
 
 _SECONDS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5.0, 10.0)
@@ -35,26 +36,35 @@ class Metrics:
             "counter_requests_total", "Requests answered", ["method", "endpoint", "status"], registry=registry
         )
         self.seconds = Histogram(
-            "counter_stage_seconds", "Seconds by stage of a reading", ["stage"], buckets=_SECONDS, registry=registry
+            "counter_stage_seconds",
+            "Seconds by stage of a reading",
+            ["task", "stage"],
+            buckets=_SECONDS,
+            registry=registry,
         )
         self.confidence = Histogram(
-            "counter_confidence", "Confidence of readings", buckets=_CONFIDENCES, registry=registry
+            "counter_confidence", "Confidence of readings", ["task"], buckets=_CONFIDENCES, registry=registry
         )
         self.outcomes = Counter(
-            "counter_readings_total", "Photos by how they ended: ok or a reason", ["reason"], registry=registry
+            "counter_readings_total",
+            "Pictures by how they ended: ok or a reason",
+            ["task", "reason"],
+            registry=registry,
         )
         self.in_flight = Gauge(
             "counter_requests_in_flight", "Requests being answered", registry=registry, multiprocess_mode="livesum"
         )
 
-    def observe(self, result: Result) -> None:
-        """Count one photo."""
+    def observe(self, task: str, result: Result | LineResult) -> None:
+        """Count one picture of a task: "meter", or one of the line readers'."""
+        self.outcomes.labels(task, "unreadable" if result.error else result.reason or "ok").inc()
+        if result.error:
+            return
         for stage, seconds in result.times.items():
-            self.seconds.labels(stage).observe(seconds)
-        self.seconds.labels("total").observe(result.time)
-        self.outcomes.labels("unreadable" if result.error else result.reason or "ok").inc()
-        if result.digits:
-            self.confidence.observe(result.confidence)
+            self.seconds.labels(task, stage).observe(seconds)
+        self.seconds.labels(task, "total").observe(result.time)
+        if result.confidence:
+            self.confidence.labels(task).observe(result.confidence)
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""

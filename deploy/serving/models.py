@@ -1,15 +1,17 @@
-"""The reader of one server process: loaded beside the first requests, so that /health can say "not yet"."""
+"""The readers of one server process: loaded beside the first requests, so that /health can say "not yet"."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from reader.bundle import load_bundle
-from reader.pipeline import Found, MeterReader
+from reader.line_settings import LINE_TASKS
+from reader.lines import LineReader
+from reader.pipeline import DISPLAY_TASK, Found, MeterReader
 from reader.runtime import choose_runtime
 from reader.types import Display
 from serving.errors import RequestError
@@ -21,8 +23,9 @@ LOG = logging.getLogger("counter_recognition")
 class Models:
     """A reader that is there or is still being loaded."""
 
-    def __init__(self, reader: MeterReader | None = None) -> None:
+    def __init__(self, reader: MeterReader | None = None, lines: Mapping[str, LineReader] | None = None) -> None:
         self._reader = reader
+        self._lines = dict(lines or {})
         self.failure: str | None = None
 
     @property
@@ -40,8 +43,28 @@ class Models:
             raise RequestError(503, self.failure or "the models are being loaded", retry_after=1)
         return self._reader
 
-    def start_loading(self, settings: Settings, on_failure: Callable[[], None] | None = None) -> None:
-        """Load in a thread of its own; `on_failure` is called after the failure has been logged."""
+    def line(self, task: str) -> LineReader:
+        """The reader of a kind of lines.
+
+        Raises:
+            RequestError: 404 for an unknown task or one without weights; 503 while the models are being loaded.
+        """
+        self.get()
+        if task not in self._lines:
+            fault = "has no weights on this server" if task in LINE_TASKS else "is unknown"
+            raise RequestError(404, f"the task {task[:40]!r} {fault}; lines are read here for: {self._tasks()}")
+        return self._lines[task]
+
+    @property
+    def lines(self) -> Mapping[str, LineReader]:
+        """The line readers that are there, by task."""
+        return self._lines
+
+    def _tasks(self) -> str:
+        return ", ".join(sorted(self._lines)) or "none"
+
+    def start_loading(self, settings: Settings, on_failure: Callable[[], None] | None = None) -> threading.Thread:
+        """Load in a thread of its own, which is returned; `on_failure` is called after the failure was logged."""
 
         def load() -> None:
             try:
@@ -49,16 +72,20 @@ class Models:
                     settings.models, settings.runtime, settings.min_confidence, threads=settings.threads
                 )
                 warm_up(reader)
+                lines = load_lines(reader, settings)
             except Exception as error:
                 self.failure = f"the models could not be loaded: {error}"
                 LOG.critical(self.failure, exc_info=True)
                 if on_failure is not None:
                     on_failure()
             else:
+                self._lines = lines
                 self._reader = reader
                 LOG.info("models loaded", extra={"version": model_version(reader)})
 
-        threading.Thread(target=load, name="load models", daemon=True).start()
+        thread = threading.Thread(target=load, name="load models", daemon=True)
+        thread.start()
+        return thread
 
 
 def warm_up(reader: MeterReader) -> None:
@@ -72,6 +99,16 @@ def warm_up(reader: MeterReader) -> None:
     reader.read_display(photo, Found(display, 1.0))
 
 
+def load_lines(reader: MeterReader, settings: Settings) -> dict[str, LineReader]:
+    """The line readers of the reader's bundle, each run once; the one for displays is the meter reader's own."""
+    lines = {}
+    for task, line in reader.bundle.lines.items():
+        if task != DISPLAY_TASK:
+            lines[task] = LineReader.load(task, settings.models, settings.runtime, settings.threads)
+            lines[task].read(np.full((*line.input_size, 3), 255, np.uint8))
+    return lines
+
+
 def check_models(settings: Settings) -> None:
     """What can be found wrong before any process is started, without loading a model.
 
@@ -79,8 +116,8 @@ def check_models(settings: Settings) -> None:
         BundleError: no usable bundle, or no runtime for its files; one line.
     """
     bundle = load_bundle(settings.models)
-    for stage in (bundle.stage1, bundle.stage2):
-        choose_runtime(settings.runtime, stage.files)
+    for part in (bundle.stage1, bundle.stage2, *bundle.lines.values()):
+        choose_runtime(settings.runtime, part.files)
 
 
 def model_version(reader: MeterReader) -> str:

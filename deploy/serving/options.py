@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
@@ -11,10 +11,22 @@ from reader.plausibility import implausibility
 from serving.errors import RequestError
 
 
-class Options(BaseModel):
-    """What may be asked for beside the photo itself."""
+class Asked(BaseModel):
+    """Options that are refused where their name is unknown."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, values: Any) -> Any:
+        unknown = sorted(set(values) - set(cls.model_fields))
+        if unknown:
+            raise ValueError(f"unknown option {unknown[0]!r}; known are {list(cls.model_fields)}")
+        return values
+
+
+class Options(Asked):
+    """What may be asked for beside the photo itself."""
 
     annotate: bool = Field(False, description="add the photo with what was seen on it, as a data URL")
     display: bool = Field(False, description="add the rectified display and its digits' boxes, for viewers")
@@ -42,14 +54,21 @@ class Options(BaseModel):
         return self
 
 
-def options_from(*sources: Mapping[str, Any]) -> Options:
+AnyOptions = TypeVar("AnyOptions", bound=BaseModel)
+
+
+def options_from(kind: type[AnyOptions], *sources: Mapping[str, Any]) -> AnyOptions:
     """The options of several places; the later ones win.
+
+    Args:
+        kind: the options that there are.
+        sources: names and values.
 
     Raises:
         RequestError: 400 for an unknown option or a wrong value.
     """
     try:
-        return Options.model_validate({key: value for source in sources for key, value in source.items()})
+        return kind.model_validate({key: value for source in sources for key, value in source.items()})
     except ValidationError as error:
         raise RequestError(400, describe(error)) from error
 
@@ -58,7 +77,5 @@ def describe(error: ValidationError) -> str:
     """One line for what is wrong with the options."""
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown option {name!r}; known are {list(Options.model_fields)}"
     message = first["msg"].removeprefix("Value error, ")
     return f"{name}: {message}, not {first['input']!r}" if name and first["type"] != "value_error" else message

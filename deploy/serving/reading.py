@@ -1,27 +1,32 @@
-"""From a request's photos to the JSON answers."""
+"""From a request's pictures to the JSON answers."""
 
 from __future__ import annotations
 
 import base64
 import logging
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from reader.draw import annotate
-from reader.geometry import MARGIN, display_homography, display_size, rectify, warp_points
-from reader.image import encode_jpeg, encode_png, resize
+from reader.geometry import MARGIN, display_homography, display_size, inverse, rectify, warp_points
+from reader.image import ImageError, encode_jpeg, encode_png
+from reader.lines import LineResult
+from reader.photo import Photo
 from reader.pipeline import MeterReader
 from reader.plausibility import implausibility
 from reader.types import Result, UInt8
 from serving.errors import RequestError
 from serving.gate import Turn
-from serving.inputs import Job, Photo, decode
+from serving.inputs import Job, Upload, decode
 from serving.metrics import Metrics
 from serving.options import Options
 from serving.settings import Settings
+
+AnyResult = Result | LineResult
 
 LOG = logging.getLogger("counter_recognition")
 #: Longer side of an annotated picture, and height of a rectified display, in pixels.
@@ -32,54 +37,80 @@ class PipelineError(Exception):
     """A fault of ours, not of the request: answered 500."""
 
 
+@dataclass(frozen=True)
+class Work:
+    """How the pictures of one kind are read.
+
+    Attributes:
+        task: the name under which they are counted.
+        read: a decoded picture and its upload -> its result, and what the answer has beside the result's own values.
+        failed: an upload and why it could not be read -> its result.
+    """
+
+    task: str
+    read: Callable[[Photo, Upload], tuple[AnyResult, dict[str, Any]]]
+    failed: Callable[[Upload, str], AnyResult]
+
+
 def answer(
-    job: Job, turn: Turn, reader: MeterReader, settings: Settings, metrics: Metrics, request_id: str
+    job: Job[Any], turn: Turn, work: Work, settings: Settings, metrics: Metrics, request_id: str
 ) -> dict[str, Any] | list[dict[str, Any]]:
-    """The answer to a request: one object, or a list in the order of its photos.
+    """The answer to a request: one object, or a list in the order of its pictures.
 
     Raises:
-        RequestError: a single photo that cannot be read; of several, the others are answered.
-        PipelineError: reading a single photo failed.
+        RequestError: a single picture that cannot be read; of several, the others are answered.
+        PipelineError: reading a single picture failed.
     """
     if not job.many:
-        return _read(job.photos[0], job.options, reader, settings, metrics)
+        return _read(job.photos[0], work, settings, metrics)
     answers = []
-    for photo in job.photos:
+    for upload in job.photos:
         try:
             if not turn.next_photo():
                 raise RequestError(503, f"not read: {settings.timeout:g} seconds are over; send fewer photos at once")
-            answers.append(_read(photo, job.options, reader, settings, metrics))
+            answers.append(_read(upload, work, settings, metrics))
         except RequestError as error:
-            answers.append(_failed(photo, str(error), metrics))
+            answers.append(work.failed(upload, str(error)).to_dict())
         except PipelineError:
             LOG.exception("reading failed", extra={"request_id": request_id})
-            answers.append(_failed(photo, f"reading failed; request {request_id}", metrics))
+            answers.append(work.failed(upload, f"reading failed; request {request_id}").to_dict())
     return answers
 
 
-def _failed(photo: Photo, message: str, metrics: Metrics) -> dict[str, Any]:
-    result = Result(photo.name, error=message)
-    metrics.observe(result)
-    return result.to_dict()
-
-
-def _read(photo: Photo, options: Options, reader: MeterReader, settings: Settings, metrics: Metrics) -> dict[str, Any]:
+def _read(upload: Upload, work: Work, settings: Settings, metrics: Metrics) -> dict[str, Any]:
     start = perf_counter()
-    picture = decode(photo, settings)
+    try:
+        picture = decode(upload, settings)
+    except RequestError as error:
+        metrics.observe(work.task, work.failed(upload, str(error)))
+        raise
     loaded = perf_counter() - start
     try:
-        result = reader.read(picture, decimals=options.decimals, name=photo.name)
-        times = {**result.times, "load": loaded}
-        result = replace(result, times=times, time=perf_counter() - start)
-        values = {**result.to_dict(), **_plausibility(result, options)}
-        if options.annotate:
-            values["annotated"] = _data_url("jpeg", encode_jpeg(annotated(picture, result), 85))
-        if options.display:
-            values["display"] = rectified(picture, result)
+        result, more = work.read(picture, upload)
+    except ImageError as error:  # a large JPEG whose coarse picture is whole and whose fine one is not
+        metrics.observe(work.task, work.failed(upload, str(error)))
+        raise RequestError(400, str(error).removeprefix("the bytes: ")) from error
     except Exception as error:
+        metrics.observe(work.task, work.failed(upload, "failed"))
         raise PipelineError from error
-    metrics.observe(result)
-    return values
+    result = replace(result, times={**result.times, "load": loaded}, time=perf_counter() - start)
+    metrics.observe(work.task, result)
+    return {**result.to_dict(), **more}
+
+
+def meter_work(reader: MeterReader, options: Options) -> Work:
+    """Photos of meters to readings."""
+
+    def read(photo: Photo, upload: Upload) -> tuple[Result, dict[str, Any]]:
+        result = reader.read(photo, decimals=options.decimals, name=upload.name)
+        more = _plausibility(result, options)
+        if options.annotate:
+            more["annotated"] = _data_url("jpeg", encode_jpeg(annotated(photo, result), 85))
+        if options.display:
+            more["display"] = rectified(photo, result)
+        return result, more
+
+    return Work("meter", read, lambda upload, message: Result(upload.name, error=message))
 
 
 def _plausibility(result: Result, options: Options) -> dict[str, Any]:
@@ -90,17 +121,16 @@ def _plausibility(result: Result, options: Options) -> dict[str, Any]:
     return {"plausible": True} if reason is None else {"plausible": False, "reason": reason}
 
 
-def annotated(photo: UInt8, result: Result) -> UInt8:
+def annotated(photo: Photo, result: Result) -> UInt8:
     """The photo, shrunk to a size for screens, with what was seen on it."""
-    scale = min(1.0, _ANNOTATED_SIDE / max(photo.shape[:2]))
-    size = max(1, round(photo.shape[0] * scale)), max(1, round(photo.shape[1] * scale))
-    factors = np.array([size[1] / photo.shape[1], size[0] / photo.shape[0]])
-    corners = None if result.corners is None else (result.corners * factors).astype(np.float32)
-    digits = tuple(replace(digit, box=(digit.box * factors).astype(np.float32)) for digit in result.digits)
-    return annotate(resize(photo, size), replace(result, corners=corners, digits=digits))
+    small, to_photo = photo.overview(min(_ANNOTATED_SIDE, max(photo.shape)))
+    to_small = inverse(to_photo)
+    corners = None if result.corners is None else warp_points(result.corners, to_small).astype(np.float32)
+    digits = tuple(replace(digit, box=warp_points(digit.box, to_small).astype(np.float32)) for digit in result.digits)
+    return annotate(small, replace(result, corners=corners, digits=digits))
 
 
-def rectified(photo: UInt8, result: Result) -> dict[str, Any] | None:
+def rectified(photo: Photo, result: Result) -> dict[str, Any] | None:
     """The rectified display as a PNG and the boxes of its digits in it (x, y, width, height in percent)."""
     if result.corners is None:
         return None
