@@ -89,7 +89,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"prepare_model.py: interrupted; {flags.out} is as it was", file=sys.stderr)
         return 130
     print(f"written: {flags.out}")
-    return 0
+    return complete_context() if flags.out.resolve() == HERE / "models" else 0
+
+
+def complete_context() -> int:
+    """Put the core into this folder too, so that `docker build` can follow at once; returns the exit code."""
+    sys.path.insert(0, str(HERE))
+    from make_context import main as make
+
+    return make([])
 
 
 def find_source(stage: str) -> Path:

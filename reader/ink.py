@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from reader.geometry import box_corners
 from reader.image import Source, load_image
 from reader.line_image import border_colour
 from reader.lines import NO_TEXT, LineReader, LineResult
@@ -88,7 +89,8 @@ def read_drawing(
 ) -> LineResult:
     """The reading of a picture that may be a drawing on a large empty canvas; see `LineReader.read`.
 
-    Boxes are in pixels of the whole picture. On an empty canvas there is no text.
+    Boxes are in pixels of the whole picture, and of a drawing they lie around the ink of each digit: the network only
+    tells about where a digit is. On an empty canvas there is no text.
 
     Raises:
         ImageError: the source is no readable picture.
@@ -104,10 +106,46 @@ def read_drawing(
     if drawing is None:
         return result
     height, width = image.shape[:2]
-    shift = np.array([drawing.left, drawing.top], np.float32)
-    limits = np.array([width, height], np.float32)
-    moved = tuple(replace(each, box=np.clip(each.box + shift, 0, limits)) for each in result.characters)
+    boxes = _boxes(_ink(pixels), [float(each.box[:, 0].mean()) for each in result.characters])
+    shift = np.array([drawing.left, drawing.top, drawing.left, drawing.top])
+    boxes = np.clip(boxes + shift, 0, (width, height, width, height))
+    moved = tuple(
+        replace(each, box=box_corners(box).astype(np.float32))
+        for each, box in zip(result.characters, boxes, strict=True)
+    )
     return replace(result, characters=moved, original_image_shape=(height, width, 3))
+
+
+def _boxes(ink: UInt8, centres: list[float]) -> npt.NDArray[np.float64]:
+    """The ink around each of these x, left to right: (N, 4) x0, y0, x1, y1 in pixels of the (H, W) mask.
+
+    A mark belongs to the digit whose middle it is nearest to; marks that several digits share, because they touch,
+    are divided half way between their middles.
+    """
+    height, width = ink.shape
+    middles = np.asarray(centres, np.float64)  # (N,)
+    owner = np.abs(np.arange(width)[:, None] + 0.5 - middles).argmin(axis=1) if centres else np.zeros(width, int)
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    owners = np.broadcast_to(owner, ink.shape).copy()  # (H, W): whose each pixel is
+    for label, (x, _, w, _, _) in enumerate(boxes[1:], 1):
+        touched = (middles >= x) & (middles <= x + w)
+        if touched.sum() <= 1 and centres:
+            mine = int(touched.argmax()) if touched.any() else int(np.abs(middles - (x + w / 2)).argmin())
+            owners[labels == label] = mine
+    found = []
+    for number, middle in enumerate(centres):
+        rows, columns = np.nonzero((ink > 0) & (owners == number))
+        if len(rows):
+            found.append((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+        else:
+            found.append((middle, 0, middle, height))
+    return np.array(found, np.float64).reshape(-1, 4)
+
+
+def _ink(image: UInt8) -> UInt8:
+    """(H, W) uint8, 1 where an (H, W, 3) picture differs from its border as ink does."""
+    distance = np.abs(image.astype(np.int16) - border_colour(image)).max(axis=2)
+    return np.asarray(distance >= _INK, np.uint8)
 
 
 def _extent(ink: UInt8) -> tuple[int, int, int, int]:

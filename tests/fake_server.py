@@ -27,8 +27,8 @@ def meter_png(digits="0012345"):
     return encode_png(meter(digits))
 
 
-def fake_app(reader=None, **settings):
+def fake_app(reader=None, lines=None, **settings):
     from serving.application import create_app
     from serving.settings import Settings
 
-    return create_app(Settings(**settings), reader or fake_reader())
+    return create_app(Settings(**settings), reader or fake_reader(), lines=lines)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from fake_lines import fake_line_reader
 
-from reader.ink import cut_drawing, read_drawing
+from reader.ink import _boxes, cut_drawing, read_drawing
 from reader.line_image import prepare
 
 DIGITS = "10100110"
@@ -55,11 +55,11 @@ def test_a_drawn_number_is_found(options, why):
     assert (result.success, result.text, result.image) == (True, text, "drawn"), why
     assert result.original_image_shape == picture.shape
     np.testing.assert_array_equal(picture, before)
-    height = options.get("height", 80)
+    pen, top, height = options.get("pen", 8), options.get("at", (500, 300))[1], options.get("height", 80)
     for each, (left, right) in zip(result.characters, ends, strict=True):
-        middle = each.box[:, 0].mean()
-        assert left - 0.35 * height <= middle <= right + 0.35 * height, "the box lies on its digit"
-        assert each.box.min() >= 0 and (each.box.max(axis=0) <= (picture.shape[1], picture.shape[0])).all()
+        ideal = (left - pen / 2, top - pen / 2, right + pen / 2, top + height + pen / 2)
+        box = (*each.box.min(axis=0), *each.box.max(axis=0))
+        assert np.abs(np.subtract(box, np.clip(ideal, 0, 9999))).max() <= 3 + 0.04 * height, "around its digit"
     seen = reader.network.batches[-1][0]
     contrast = np.ptp(seen.astype(int), axis=(0, 1)).min()
     assert contrast > 0.5 * abs(options.get("paper", 255) - options.get("ink", 0)), "ink stays ink when it shrinks"
@@ -73,6 +73,16 @@ def test_a_cut_looks_as_lines_look_that_were_learned():
     assert np.abs(small[0] - small[1]).mean() < 3
     rows = np.flatnonzero((255 - small[0]).max(axis=(1, 2)) > 60)
     assert 20 <= np.ptp(rows) + 1 <= 34, "the number takes most of the height, with a margin"
+
+
+def test_touching_digits_share_their_ink():
+    ink = np.zeros((30, 90), np.uint8)
+    ink[5:25, 10:40] = ink[5:25, 50:80] = 1  # two marks, the first of them two digits that touch
+    ink[2:4, 60:63] = 1  # the third digit's loose stroke
+    boxes = _boxes(ink, [17.0, 31.0, 68.0])
+    np.testing.assert_array_equal(boxes, [[10, 5, 24, 25], [24, 5, 40, 25], [50, 2, 80, 25]])
+    assert _boxes(ink, []).shape == (0, 4)
+    np.testing.assert_array_equal(_boxes(0 * ink, [20.0]), [[20, 0, 20, 30]])
 
 
 def test_an_empty_canvas_has_no_text():

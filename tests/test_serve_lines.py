@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fake_lines import fake_line_reader
 from fake_networks import save_fixed_bundle
-from fake_server import fake_reader
+from fake_server import fake_app
 from test_ink import canvas
 
 pytest.importorskip("flask_openapi3")
@@ -22,11 +22,8 @@ ADDRESS = "/recognize/lines/handwritten"
 
 
 def line_app(**settings):
-    from serving.application import create_app
-    from serving.settings import Settings
-
     lines = {"handwritten": fake_line_reader(), "captcha": fake_line_reader("captcha", fit="stretch")}
-    return create_app(Settings(**settings), fake_reader(), lines=lines)
+    return fake_app(lines=lines, **settings)
 
 
 @pytest.fixture(scope="module")

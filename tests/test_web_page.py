@@ -15,7 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_lines import fake_line_reader
 from fake_server import fake_app, fake_reader, meter_png
+from test_ink import canvas
+
+from reader.image import encode_png
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("flask_openapi3")
@@ -34,7 +38,8 @@ def serve(app):
 
 @pytest.fixture(scope="module")
 def address():
-    server, address = serve(fake_app())
+    lines = {task: fake_line_reader(task, fit="pad") for task in ("handwritten", "price")}
+    server, address = serve(fake_app(lines=lines))
     yield address
     server.shutdown()
 
@@ -208,7 +213,7 @@ def test_by_keyboard_alone(page):
     for _ in range(5):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.htmlFor || ''"))
-    assert "files" in reached and "camera" in reached
+    assert reached[0] == "tab_meter" and "files" in reached and "camera" in reached
     # That Enter asks for the chooser is seen at the input itself: headless browsers do not always show the dialog.
     page.evaluate("document.getElementById('files').addEventListener('click', () => { window.asked = true; })")
     page.locator("label[for=files]").focus()
@@ -219,8 +224,130 @@ def test_by_keyboard_alone(page):
     assert page.locator(".reading").inner_text() == "0012.345"
 
 
+def show_tab(page, name):
+    page.click(f"#tab_{name}")
+    assert page.get_attribute(f"#tab_{name}", "aria-selected") == "true"
+
+
+def stroke(page, points, finger=False):
+    """Draw a line through points in shares of the canvas, with the mouse or a finger."""
+    page.locator("#canvas").scroll_into_view_if_needed()
+    box = page.locator("#canvas").bounding_box()
+    path = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    if finger:
+        client = page.context.new_cdp_session(page)
+        for number, (x, y) in enumerate(path):
+            kind = "touchMove" if number else "touchStart"
+            client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+        client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        return
+    page.mouse.move(*path[0])
+    page.mouse.down()
+    for x, y in path[1:]:
+        page.mouse.move(x, y, steps=3)
+    page.mouse.up()
+
+
+def ring(x, y, width, height):
+    """Points of a 0 around a middle."""
+    turns = np.linspace(0, 2 * np.pi, 24)
+    return [(x + width / 2 * np.sin(turn), y - height / 2 * np.cos(turn)) for turn in turns]
+
+
+def draw_ten(page, finger=False):
+    """A small 10, left of the middle."""
+    stroke(page, [(0.2, 0.3), (0.2, 0.6)], finger)
+    stroke(page, ring(0.3, 0.45, 0.1, 0.3), finger)
+
+
+def test_a_number_drawn_with_the_mouse(page):
+    show_tab(page, "handwritten")
+    draw_ten(page)
+    page.click("#recognise")
+    card = page.locator(".card:not(.waiting)")
+    card.locator(".digits li").first.wait_for()
+    assert card.locator(".reading").inner_text() == "10"
+    assert [text.splitlines()[0] for text in card.locator(".digits li").all_inner_texts()] == ["1", "0"]
+    assert "% sure" in card.locator(".note").inner_text()
+    # Each digit's box lies on the drawing where the digit was drawn.
+    shown = card.locator(".photo").bounding_box()
+    for box, place in zip(card.locator(".overlay polygon").all(), (0.2, 0.3), strict=True):
+        x = box.bounding_box()
+        assert abs((x["x"] + x["width"] / 2 - shown["x"]) / shown["width"] - place) < 0.04
+    assert (
+        card.locator("[data-format=tasks]").is_hidden() and page.locator("#downloads [data-format=tasks]").is_hidden()
+    )
+    _, text = saved(page, card.locator("[data-format=json]"))
+    (values,) = json.loads(text)
+    assert (values["task"], values["text"], values["image"]) == ("handwritten", "10", "drawing 1.png")
+    picture(page, "drawn")
+
+    page.click("#wipe")
+    page.click("#recognise")
+    assert "Draw a number first" in page.locator("#status").inner_text() and page.locator(".card").count() == 1
+    stroke(page, [(0.7, 0.1), (0.7, 0.9)])
+    page.click("#recognise")
+    page.wait_for_function("() => document.querySelectorAll('.card:not(.waiting)').length == 2")
+    assert page.locator(".card .reading").first.inner_text() == "1", "what was wiped is gone"
+
+
+@pytest.mark.parametrize("page", [{**PHONE, "color_scheme": "dark"}], indirect=True)
+def test_a_number_drawn_with_a_finger(page):
+    show_tab(page, "handwritten")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    draw_ten(page, finger=True)
+    page.click("#recognise")
+    page.locator(".digits li").first.wait_for()
+    assert page.locator(".reading").inner_text() == "10"
+    assert page.evaluate("scrollY") < 400, "drawing does not scroll the page away"
+    for button in page.locator("[role=tab], #pad button").all():
+        box = button.bounding_box()
+        assert box["height"] >= 40 and box["x"] >= 0 and box["x"] + box["width"] <= 360
+    picture(page, "finger")
+
+
+def test_a_picture_in_a_tab(page):
+    show_tab(page, "price")
+    assert page.locator("details").is_hidden() and page.locator("#canvas").is_hidden()
+    data = encode_png(canvas("1101", at=(14, 10), size=(100, 260))[0])
+    page.set_input_files("#files", [{"name": "tag.png", "mimeType": "image/png", "buffer": data}])
+    page.locator(".digits li").first.wait_for()
+    assert page.locator(".reading").inner_text() == "1101" and page.locator(".kind").inner_text() == "Price"
+    page.fill(".correct input", "11,01 €")
+    _, text = saved(page, page.locator("#downloads [data-format=csv]"))
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert (row["task"], row["reading"], row["read"]) == ("price", "11,01 €", "1101")
+
+    show_tab(page, "plate")
+    page.set_input_files("#files", [{"name": "plate.png", "mimeType": "image/png", "buffer": data}])
+    page.wait_for_function("() => document.querySelectorAll('.card:not(.waiting)').length == 2")
+    assert "no weights" in page.locator(".reading").first.inner_text()
+
+    show_tab(page, "meter")
+    choose(page, photo())
+    page.wait_for_function("() => document.querySelectorAll('.card:not(.waiting)').length == 3")
+    assert page.locator(".reading").first.inner_text() == "0012.345", "one list for all tabs"
+    _, text = saved(page, page.locator("#downloads [data-format=tasks]"))
+    assert [task["data"]["image"] for task in json.loads(text)] == ["meter.png"], "lines are no meters"
+
+
+def test_tabs_by_keyboard_and_address(page, address):
+    page.locator("#tab_meter").focus()
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("document.activeElement.id") == "tab_handwritten" and page.locator("#canvas").is_visible()
+    assert page.url.endswith("#handwritten")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#add").inner_text() == "Read a meter" and page.locator("#canvas").is_hidden()
+    page.goto(f"{address}#captcha")
+    page.reload()
+    assert page.locator("#add").inner_text() == "Read a captcha"
+    assert page.locator("[role=tab][aria-selected=true]").count() == 1
+    assert page.get_attribute("#drop", "aria-labelledby") == "tab_captcha"
+
+
 def test_everything_has_a_name(page):
     choose(page, photo())
+    show_tab(page, "handwritten")
     nameless = """() => [...document.querySelectorAll('button, input, img, dialog')].filter((element) =>
         !(element.labels?.length || element.textContent.trim() || element.hasAttribute('alt')
           || element.hasAttribute('aria-labelledby'))).map((element) => element.outerHTML)"""

@@ -10,8 +10,12 @@ const REASONS = {
   low_confidence: "Too unsure to be given as a reading.",
   decreased: "Less than the last reading.",
   too_large_increase: "More than can have been used since the last reading.",
+  no_text: "No text was found on the picture.",
 };
+const KINDS = { price: "Price", plate: "Plate", captcha: "Captcha", handwritten: "Handwritten" };
 
+// Of a meter the digits, of a line the characters.
+const pieces = (result) => result.digits ?? result.characters;
 const level = (confidence) => (confidence >= 0.9 ? "sure" : confidence >= 0.5 ? "unsure" : "doubtful");
 // Rounded down: 99.9 is not certain.
 const percent = (value) => `${Math.floor(100 * value)} %`;
@@ -29,14 +33,20 @@ export function showWaiting(entry) {
   card.classList.add("waiting");
   const photo = card.querySelector(".photo");
   photo.src = entry.url;
-  photo.alt = `Photo ${entry.name}`;
+  photo.alt = `Picture ${entry.name}`;
   photo.addEventListener("error", () => (card.querySelector(".seen").hidden = true)); // a format no browser shows
+  card.querySelector(".kind").textContent = KINDS[entry.task] ?? "";
   card.querySelector(".name").textContent = entry.name;
   card.querySelector(".reading").textContent = "Waiting …";
-  card.querySelector(".correct input").addEventListener("input", (event) => {
-    const text = event.target.value.trim().replace(",", ".");
-    const valid = /^\d+(\.\d*)?$/.test(text);
-    event.target.setCustomValidity(valid ? "" : "Digits, and one decimal point");
+  const meter = entry.task === "meter";
+  const correction = card.querySelector(".correct input");
+  if (meter) correction.inputMode = "decimal";
+  card.querySelector("[data-format=tasks]").hidden = !meter;
+  correction.addEventListener("input", (event) => {
+    const typed = event.target.value.trim();
+    const text = meter ? typed.replace(",", ".") : typed;
+    const valid = meter ? /^\d+(\.\d*)?$/.test(text) : text !== "";
+    event.target.setCustomValidity(valid ? "" : meter ? "Digits, and one decimal point" : "A text");
     entry.corrected = valid && text !== entry.result.text ? text : null;
   });
   card.addEventListener("click", (event) => {
@@ -52,33 +62,33 @@ export function showError(entry, message) {
   showReading(card, null, message);
 }
 
-function showReading(card, text, message) {
+function showReading(card, text, message, red = false) {
   const reading = card.querySelector(".reading");
   reading.classList.toggle("none", text === null);
   if (text === null) {
     reading.textContent = message;
     return;
   }
-  const [whole, fraction] = text.split(".");
+  const [whole, fraction] = red ? text.split(".") : [text];
   const parts = [whole];
   if (fraction !== undefined) {
-    const red = document.createElement("span");
-    red.className = "fraction";
-    red.textContent = `.${fraction}`;
-    parts.push(red);
+    const decimals = document.createElement("span");
+    decimals.className = "fraction";
+    decimals.textContent = `.${fraction}`;
+    parts.push(decimals);
   }
   reading.replaceChildren(...parts);
 }
 
 function showNote(card, result) {
   const note = card.querySelector(".note");
-  if (!result.digits.length) {
+  if (!pieces(result).length) {
     note.textContent = "";
     return;
   }
-  const between = result.digits.filter((digit) => digit.alternative).map((digit) => `${digit.text} or ${digit.alternative}`);
-  const kind = result.counter_class.replace("_", ", ");
-  const facts = [`${percent(result.confidence)} sure`, kind, `${Math.round(1000 * result.time)} ms`];
+  const between = pieces(result).filter((digit) => digit.alternative).map((digit) => `${digit.text} or ${digit.alternative}`);
+  const facts = [`${percent(result.confidence)} sure`, `${Math.round(1000 * result.time)} ms`];
+  if (result.counter_class) facts.splice(1, 0, result.counter_class.replace("_", ", "));
   if (between.length) facts.push(`between two digits: ${between.join(", ")}`);
   note.replaceChildren(facts.join(" · "));
   if (result.success && result.reason) {
@@ -94,7 +104,7 @@ function showOverlay(card, result) {
   const overlay = card.querySelector(".overlay");
   overlay.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const points = (corners) => corners.map((corner) => corner.join(",")).join(" ");
-  const shapes = result.digits.map((digit) => shape("polygon", { points: points(digit.box), class: level(digit.confidence) }));
+  const shapes = pieces(result).map((digit) => shape("polygon", { points: points(digit.box), class: level(digit.confidence) }));
   if (result.corners) shapes.unshift(shape("polygon", { points: points(result.corners), class: "outline" }));
   overlay.replaceChildren(...shapes);
 }
@@ -110,7 +120,7 @@ function showDisplay(card, result) {
 }
 
 function showDigits(card, result) {
-  const digits = result.digits.map((digit) => {
+  const digits = pieces(result).map((digit) => {
     const item = document.createElement("li");
     item.className = level(digit.confidence);
     const sure = document.createElement("small");
@@ -127,7 +137,7 @@ export function showResult(entry) {
   card.classList.remove("waiting");
   const seen = result.text || result.rejected_text || "";
   const why = REASONS[result.reason] ?? result.reason ?? "";
-  showReading(card, result.success ? result.text : null, seen ? `${why} Seen: ${seen}` : why);
+  showReading(card, result.success ? result.text : null, seen ? `${why} Seen: ${seen}` : why, entry.task === "meter");
   showNote(card, result);
   showOverlay(card, result);
   showDisplay(card, result);

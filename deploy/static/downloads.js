@@ -4,9 +4,9 @@ const reading = (entry) => entry.corrected ?? (entry.result.success ? entry.resu
 
 function json(entries) {
   return JSON.stringify(
-    entries.map(({ name, result, corrected }) => {
+    entries.map(({ name, task, result, corrected }) => {
       const { display, annotated, ...kept } = result;
-      return { ...kept, image: name, corrected };
+      return { ...kept, task, image: name, corrected };
     }),
     null,
     2,
@@ -20,18 +20,18 @@ const cell = (value) => {
 };
 
 function csv(entries) {
-  const rows = [["image", "reading", "read", "confidence", "reason", "counter_class", "corrected"]];
+  const rows = [["image", "reading", "read", "confidence", "reason", "counter_class", "corrected", "task"]];
   for (const entry of entries) {
     const { result } = entry;
     const read = result.text || result.rejected_text || "";
-    rows.push([entry.name, reading(entry), read, result.confidence, result.reason, result.counter_class, entry.corrected !== null]);
+    rows.push([entry.name, reading(entry), read, result.confidence, result.reason, result.counter_class, entry.corrected !== null, entry.task]);
   }
   return rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
 }
 
 const LABELS = { analog: "Analog", digital: "Digital", analog_illegible: "Analog_illegible", digital_illegible: "Digital_illegible" };
 
-function task(entry) {
+function labelling(entry) {
   const { result, name } = entry;
   const [height, width] = result.original_image_shape;
   const regions = [];
@@ -60,7 +60,7 @@ function task(entry) {
 const FORMATS = {
   json: ["json", "application/json", json],
   csv: ["csv", "text/csv", csv],
-  tasks: ["tasks.json", "application/json", (entries) => JSON.stringify(entries.map(task), null, 2)],
+  tasks: ["tasks.json", "application/json", (entries) => JSON.stringify(entries.filter((each) => each.task === "meter").map(labelling), null, 2)],
 };
 
 export function download(entries, format) {

@@ -1,11 +1,13 @@
-// The page: photos come in (chosen, dropped, pasted, taken), are sent one after another, and become cards.
+// The page: pictures come in (chosen, dropped, pasted, taken, drawn), are sent one after another, and become cards.
 
 import { takePhoto } from "./camera.js";
 import { showError, showResult, showWaiting } from "./card.js";
 import { download } from "./downloads.js";
+import { drawing } from "./pad.js";
+import { task } from "./tabs.js";
 
 const find = (id) => document.getElementById(id);
-const entries = []; // {name, file, result, corrected, card}, the newest first on the page
+const entries = []; // {task, name, file, drawn, result, corrected, card}, the newest first on the page
 const queue = [];
 let busy = false;
 
@@ -18,13 +20,15 @@ function options() {
   return asked;
 }
 
-async function read(file) {
-  const headers = { "Content-Type": "application/octet-stream" };
+async function read({ task, file, drawn }) {
+  const address = task === "meter" ? `recognize?${options()}` : `recognize/lines/${task}`;
+  const body = drawn ? JSON.stringify({ image: drawn }) : file;
+  const headers = { "Content-Type": drawn ? "application/json" : "application/octet-stream" };
   const key = sessionStorage.getItem("key");
   if (key) headers["X-API-Key"] = key;
   let response;
   try {
-    response = await fetch(`recognize?${options()}`, { method: "POST", headers, body: file });
+    response = await fetch(address, { method: "POST", headers, body });
   } catch {
     throw new Error("The server cannot be reached.");
   }
@@ -41,7 +45,7 @@ async function work() {
     const entry = queue.shift();
     say(`Reading ${entry.name} …`);
     try {
-      entry.result = await read(entry.file);
+      entry.result = await read(entry);
       entry.corrected = null;
       say(`${entry.name}: ${showResult(entry)}`);
     } catch (error) {
@@ -55,6 +59,7 @@ async function work() {
       }
     }
     find("downloads").hidden = !entries.some((each) => each.result);
+    find("downloads").querySelector("[data-format=tasks]").hidden = !entries.some((each) => each.result && each.task === "meter");
   }
   busy = false;
 }
@@ -63,15 +68,29 @@ function say(text) {
   find("status").textContent = text;
 }
 
+function enter(file, name, drawn = null) {
+  const entry = { task: task(), name, file, drawn, result: null, corrected: null };
+  entries.push(entry);
+  find("results").prepend(showWaiting(entry));
+  queue.push(entry);
+}
+
 function add(files) {
-  for (const file of files) {
-    const entry = { name: file.name || "pasted picture", file, result: null, corrected: null };
-    entries.push(entry);
-    find("results").prepend(showWaiting(entry));
-    queue.push(entry);
-  }
+  for (const file of files) enter(file, file.name || "pasted picture");
   work();
 }
+
+let drawings = 0;
+find("recognise").addEventListener("click", async () => {
+  const drawn = await drawing();
+  if (!drawn) {
+    say("Draw a number first.");
+    return;
+  }
+  drawings += 1;
+  enter(drawn.file, `drawing ${drawings}.png`, drawn.url);
+  work();
+});
 
 find("files").addEventListener("change", (event) => {
   add([...event.target.files]);
