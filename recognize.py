@@ -41,6 +41,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--min_confidence", type=_probability, default=0.0, metavar="P", help="reject readings below it, 0 to 1"
     )
+    parser.add_argument(
+        "--runtime",
+        choices=("auto", "onnx", "savedmodel"),
+        default="auto",
+        help="what runs the networks; auto takes the fastest that is there and passed its check (default)",
+    )
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes a GPU where the runtime has one"
+    )
     parser.add_argument("--no_line", action="store_true", help="do not read the display as a line too")
     return parser.parse_args(arguments)
 
@@ -54,7 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
     from reader.pipeline import MeterReader
 
     try:
-        reader = MeterReader.load(flags.models, min_confidence=flags.min_confidence, use_line=not flags.no_line)
+        reader = MeterReader.load(
+            flags.models, flags.runtime, flags.min_confidence, use_line=not flags.no_line, device=flags.device
+        )
         for folder in (flags.annotate, flags.crops):
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)

@@ -50,6 +50,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         default="auto",
         help="auto takes the fastest that is there and passed its check (default)",
     )
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes a GPU where the runtime has one"
+    )
     parser.add_argument("--models", type=Path, metavar="DIR", help="another folder of models than deploy/models")
     parser.add_argument("--workers", type=_between(1, 256), help="processes (default: one for four CPUs)")
     parser.add_argument("--threads", type=_between(1, 256), help="CPU threads of each process's networks")
@@ -80,6 +83,7 @@ def settings_from(flags: argparse.Namespace, workers: int) -> Settings:
     return Settings(
         models=flags.models,
         runtime=flags.runtime,
+        device=flags.device,
         threads=flags.threads or max(1, _cpus() // workers),
         min_confidence=flags.min_confidence,
         at_once=flags.at_once,

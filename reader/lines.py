@@ -121,6 +121,7 @@ class LineReader:
         path: str | os.PathLike[str] | None = None,
         runtime: str = "auto",
         threads: int | None = None,
+        device: str = "auto",
     ) -> LineReader:
         """A reader on an exported network.
 
@@ -129,16 +130,17 @@ class LineReader:
             path: the bundle's folder; None takes deploy/models.
             runtime: one of `reader.runtime.RUNTIMES`, or "auto".
             threads: CPU threads; None takes as many as this process may use.
+            device: one of `reader.runtime.DEVICES`.
 
         Raises:
-            BundleError: no such task in the bundle, or the folder is no usable bundle.
+            BundleError: no such task in the bundle, the folder is no usable bundle, or no such runtime or device.
         """
         folder = Path(path) if path is not None else DEFAULT_FOLDER
         lines = load_bundle(folder).lines
         if task not in lines:
             raise BundleError(f"{folder}: no line reader for {task!r}; there are {sorted(lines)}")
         settings = lines[task]
-        return cls(load_network(folder, settings.files, runtime, threads), settings)
+        return cls(load_network(folder, settings.files, runtime, threads, device), settings)
 
     def log_probs(self, image: UInt8) -> npt.NDArray[np.float64]:
         """The network's opinion of an (H, W, 3) uint8 RGB picture: (T, classes) calibrated log probabilities."""

@@ -110,6 +110,7 @@ class MeterReader:
         min_confidence: float = 0.0,
         threads: int | None = None,
         use_line: bool = True,
+        device: str = "auto",
     ) -> MeterReader:
         """A reader on exported networks.
 
@@ -119,18 +120,19 @@ class MeterReader:
             min_confidence: readings below this confidence are rejected.
             threads: CPU threads for each network; None takes as many as this process may use.
             use_line: read displays as lines too, where the bundle has a line reader for "display".
+            device: one of `reader.runtime.DEVICES`.
 
         Raises:
-            BundleError: the folder is no usable bundle.
+            BundleError: the folder is no usable bundle, or there is no such runtime or device.
         """
         folder = Path(path) if path is not None else DEFAULT_FOLDER
         bundle = load_bundle(folder)
-        stage1 = load_network(folder, bundle.stage1.files, runtime, threads)
-        stage2 = load_network(folder, bundle.stage2.files, runtime, threads)
+        stage1 = load_network(folder, bundle.stage1.files, runtime, threads, device)
+        stage2 = load_network(folder, bundle.stage2.files, runtime, threads, device)
         line = None
         if use_line and DISPLAY_TASK in bundle.lines:
             settings = bundle.lines[DISPLAY_TASK]
-            line = LineReader(load_network(folder, settings.files, runtime, threads), settings)
+            line = LineReader(load_network(folder, settings.files, runtime, threads, device), settings)
         return cls(stage1, stage2, bundle, min_confidence, line)
 
     def read(self, source: Source | Photo, decimals: int | None = None, name: str | None = None) -> Result:
@@ -297,9 +299,7 @@ class MeterReader:
         xyxy = np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1).astype(np.float32).reshape(-1, 4)
         return replace(boxes, xyxy=xyxy), to_picture
 
-    def _line_view(
-        self, photo: Photo, display: Display, to_picture: npt.NDArray[np.float64]
-    ) -> LineView | None:
+    def _line_view(self, photo: Photo, display: Display, to_picture: npt.NDArray[np.float64]) -> LineView | None:
         """The display read as a line, in the pixels of stage 2's cut; None without a line reader."""
         if self.line is None:
             return None

@@ -21,7 +21,9 @@ ALLOWED = {
     "synthesis": {"reader", "training", "retinanet", "crnn", "synthesis"},
 }
 #: What the core may import from elsewhere. pillow_heif is optional and imported where it is used.
-CORE_LIBRARIES = {"numpy", "cv2", "onnxruntime", "pillow_heif"}
+CORE_LIBRARIES = {"numpy", "cv2", "pillow_heif"}
+#: What runs exported networks; reader/runtime.py imports the one that a bundle's files need, when it loads them.
+RUNTIMES = {"onnxruntime", "tensorflow"}
 #: What the server may import from elsewhere.
 SERVER_LIBRARIES = {
     "numpy", "flask", "flask_openapi3", "werkzeug", "pydantic", "prometheus_client", "gunicorn", "reader", "serving",
@@ -65,8 +67,19 @@ def test_imports_point_one_way(package):
 
 def test_the_core_needs_only_numpy_opencv_and_a_runtime():
     for path in files_of("reader"):
-        wrong = imports_of(path.read_text(encoding="utf-8")) - sys.stdlib_module_names - CORE_LIBRARIES - {"reader"}
+        names = imports_of(path.read_text(encoding="utf-8")) - sys.stdlib_module_names
+        wrong = names - CORE_LIBRARIES - RUNTIMES - {"reader"}
         assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
+
+
+def test_runtimes_are_imported_when_a_network_is_loaded_and_only_there():
+    for path in files_of("reader"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        runtimes = imports_of(ast.unparse(tree)) & RUNTIMES
+        assert path.name == "runtime.py" or not runtimes, f"{path.name} imports {sorted(runtimes)}"
+        for node in tree.body:
+            if isinstance(node, ast.Import | ast.ImportFrom | ast.Try | ast.If | ast.With):
+                assert not imports_of(ast.unparse(node)) & RUNTIMES, f"{path.name}, line {node.lineno}: at import"
 
 
 def test_training_knows_no_architecture():
@@ -106,6 +119,22 @@ def test_the_core_and_recognize_import_with_every_framework_blocked():
     done = run_python(f"import sys\n{blocked}\n{imported}\nfrom reader import MeterReader\nprint(MeterReader.__name__)")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "MeterReader\n"
+
+
+def test_reading_with_onnx_needs_no_tensorflow(tmp_path):
+    pytest.importorskip("onnx")
+    sys.path.insert(0, str(ROOT / "tests"))
+    from fake_networks import save_fixed_bundle
+
+    save_fixed_bundle(tmp_path)
+    read = (
+        "import sys, numpy as np\nfrom reader import MeterReader\n{}"
+        f"reader = MeterReader.load({str(tmp_path)!r}, threads=1)\n"
+        "print(reader.read(np.zeros((480, 640, 3), np.uint8)).text, sys.modules.get('tensorflow'))"
+    )
+    for start in ("", "".join(f"sys.modules[{name!r}] = None\n" for name in sorted(FRAMEWORKS))):
+        done = run_python(read.format(start))
+        assert done.stdout == "0012.345 None\n", done.stderr
 
 
 def test_recognize_starts_without_heavy_imports():

@@ -15,7 +15,7 @@ from reader.displays import displays_from_outputs
 from reader.image import ImageError, encode_png
 from reader.pipeline import _turned_back
 from reader.places import Rules
-from reader.runtime import OnnxNetwork, choose_runtime
+from reader.runtime import OnnxNetwork
 from reader.types import REASONS, Result
 
 UPRIGHT = np.array([[170, 200], [470, 200], [470, 260], [170, 260]], float)
@@ -307,15 +307,6 @@ def test_missing_and_broken_bundles(tmp_path):
     (tmp_path / "stage1.onnx").write_bytes(b"no model")
     with pytest.raises(BundleError, match=r"stage1\.onnx: not a model"):
         MeterReader.load(tmp_path)
-
-
-def test_choose_runtime():
-    assert choose_runtime("auto", {"onnx": "a.onnx", "other": "b"}) == "onnx"
-    assert choose_runtime("onnx", {"onnx": "a.onnx"}) == "onnx"
-    with pytest.raises(BundleError, match="unknown runtime 'tpu'"):
-        choose_runtime("tpu", {"onnx": "a.onnx"})
-    with pytest.raises(BundleError, match="no runtime"):
-        choose_runtime("auto", {"savedmodel": "a"})
 
 
 def test_onnx_networks(tmp_path):

@@ -24,7 +24,7 @@ CORNERS = [[160, 180], [480, 220], [470, 300], [165, 236]]
 def run(monkeypatch, capsys):
     """Runs recognize.py with networks that see painted blocks: exit code, lines on stdout, lines on stderr."""
 
-    def load(path=None, min_confidence=0.0, use_line=True):
+    def load(path=None, runtime="auto", min_confidence=0.0, use_line=True, device="auto"):
         return MeterReader(FakeStage1(), FakeStage2(decimals=2), bundle(), min_confidence)
 
     monkeypatch.setattr(MeterReader, "load", load)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from reader.bundle import load_bundle
+from reader.bundle import BundleError, load_bundle
 from reader.line_settings import LINE_TASKS
 from reader.lines import LineReader
 from reader.pipeline import DISPLAY_TASK, Found, MeterReader
@@ -69,13 +69,17 @@ class Models:
         def load() -> None:
             try:
                 reader = MeterReader.load(
-                    settings.models, settings.runtime, settings.min_confidence, threads=settings.threads
+                    settings.models,
+                    settings.runtime,
+                    settings.min_confidence,
+                    threads=settings.threads,
+                    device=settings.device,
                 )
                 warm_up(reader)
                 lines = load_lines(reader, settings)
             except Exception as error:
                 self.failure = f"the models could not be loaded: {error}"
-                LOG.critical(self.failure, exc_info=True)
+                LOG.critical(self.failure, exc_info=not isinstance(error, BundleError))
                 if on_failure is not None:
                     on_failure()
             else:
@@ -104,7 +108,7 @@ def load_lines(reader: MeterReader, settings: Settings) -> dict[str, LineReader]
     lines = {}
     for task, line in reader.bundle.lines.items():
         if task != DISPLAY_TASK:
-            lines[task] = LineReader.load(task, settings.models, settings.runtime, settings.threads)
+            lines[task] = LineReader.load(task, settings.models, settings.runtime, settings.threads, settings.device)
             lines[task].read(np.full((*line.input_size, 3), 255, np.uint8))
     return lines
 

@@ -16,6 +16,7 @@ class Settings:
     Attributes:
         models: folder of the exported models; None takes deploy/models.
         runtime: "auto", "onnx" or "savedmodel".
+        device: "auto", "cpu" or "gpu".
         threads: CPU threads of each network; None takes all.
         min_confidence: less sure readings are rejected, 0 to 1.
         at_once: photos read at the same time by one process.
@@ -32,6 +33,7 @@ class Settings:
 
     models: Path | None = None
     runtime: str = "auto"
+    device: str = "auto"
     threads: int | None = None
     min_confidence: float = 0.0
     at_once: int = 2
