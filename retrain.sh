@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Retrains both stages from data folders to the files that are shipped:
+# Retrains both stages and the line readers from data folders to the files that are shipped:
 #   ./retrain.sh DATA WORK
-# DATA holds toloka_water, iaoqian_water, jorvkve_electric, anhkhoitran_electric (each with a manifest.jsonl);
+# DATA/meters holds toloka_water, iaoqian_water, jorvkve_electric, anhkhoitran_electric, DATA/lines captcha_v2,
+# plates_ccpd, plates_chenwj, plates_luxian, plates_lyl, prices_rub, handwritten_meza (each with a manifest.jsonl) and
+# mnist (idx files);
 # WORK gets sets, checkpoints and logs. A step whose result is there is not done again, so a killed run goes on.
 # Times in resources/MODEL_CARD.md. Photos of the split "test" never enter a training set.
 set -euo pipefail
 [ $# -eq 2 ] || { echo "usage: ./retrain.sh DATA WORK" >&2; exit 2; }
-data=$(realpath "$1") work=$(realpath -m "$2")
+data=$(realpath "$1")/meters lines=$(realpath "$1")/lines work=$(realpath -m "$2")
 cd "$(dirname "$0")"
 python=${PYTHON:-$PWD/.venv/bin/python}
 mkdir -p "$work"
@@ -72,6 +74,38 @@ round 0
 stage2 0 45
 round 1 "$work/stage2.keras"
 stage2 1 72
+
+# The line readers: line TASK EPOCHS MADE "FOLDERS" "MIX"; MADE made lines, drawn with the mix's last weight
+line() {
+    local task=$1 epochs=$2 made=$3 folders=$4 mix=$5 paths=() resume= digits=
+    for folder in $folders; do
+        [ -d "$s/lines/$folder" ] || $python make_dataset.py lines --source "$lines/$folder/manifest.jsonl" --task "$task" \
+            --out "$s/lines/$folder" --skip_faulty --correct_lookalikes
+        paths+=("$s/lines/$folder")
+    done
+    [ "$task" = handwritten ] && digits="--digits $lines/mnist"
+    [ -d "$work/lines/$task" ] || $python synthesize.py lines --task "$task" --count "$made" --seed 1 $digits \
+        --out "$work/lines/$task"
+    [ -d "$s/lines/made_$task" ] || $python make_dataset.py lines --source "$work/lines/$task/labels.csv" --task "$task" \
+        --out "$s/lines/made_$task" --split 0.97 0.03 0
+    train_line "$task" "$epochs" "${paths[@]}" "$s/lines/made_$task" --mix $mix
+}
+train_line() { # train_line TASK EPOCHS SETS... FLAGS
+    local task=$1 epochs=$2 resume=
+    shift 2
+    [ -e "$work/checkpoints/$task/latest.keras" ] && resume=--resume_training
+    $python train_lines.py --task "$task" --epochs "$epochs" --steps_per_epoch 60 --batch_size 64 --learning_rate 2e-3 \
+        --warmup_steps 100 $resume --output "$work/$task.keras" --logs "$work/logs/$task" \
+        --checkpoints "$work/checkpoints/$task" --quiet --dataset_path "$@"
+    $python -m crnn.release "$work/$task.keras" "crnn/$task.keras"
+}
+line captcha 14 9000 captcha_v2 "1 2"
+line plate 44 8000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "1 2 1 0.8 3"
+line handwritten 24 10000 handwritten_meza "2 2"
+line price 10 5000 prices_rub "1 2"
+train_line display 40 "$s/toloka_water-full_photo-1" "$s/toloka_water-display_crop-1" \
+    "$s/iaoqian_water-full_photo-1" "$s/iaoqian_water-display_crop-1" "$s/jorvkve_electric" "$s/anhkhoitran_electric" \
+    "$s/displays" "$s/made" --mix 1.4 1.4 0.35 0.6 0.5 0.15 1.6 0.6
 
 for stage in 1 2; do $python -m retinanet.release "$work/stage$stage.keras" "retinanet/stage$stage.keras"; done
 (cd deploy && $python prepare_model.py --formats onnx --stage1 ../retinanet/stage1.keras --stage2 ../retinanet/stage2.keras)
