@@ -22,6 +22,9 @@ Float64 = npt.NDArray[np.float64]
 
 #: The detector's opinion of a digit is never surer against it than this.
 _LEAST = 1e-3
+#: Stands for the log probability of what cannot be.
+_NEVER = -1e3
+_ALPHABET = "".join(DIGITS)
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class JointRules:
         other_length: the detector's log probability of having seen a place too few or too many.
         candidates: how many of the line reader's texts are looked at.
         width: of its beam search.
+        sure: where a digit is less sure than this, the line reader looks at cuts that are moved a little too.
+        moves: of those cuts: along the display, across it, and outwards on every side, in heights of the display.
     """
 
     line: float = 1.0
@@ -41,6 +46,13 @@ class JointRules:
     other_length: float = -4.0
     candidates: int = 6
     width: int = 8
+    sure: float = 0.0
+    moves: tuple[tuple[float, float, float], ...] = (
+        (0.0, 0.0, 0.06),
+        (0.0, 0.0, -0.05),
+        (0.05, 0.04, 0.0),
+        (-0.05, -0.04, 0.0),
+    )
 
 
 @dataclass(frozen=True)
@@ -48,14 +60,14 @@ class LineView:
     """The display read as a line.
 
     Attributes:
-        log_probs: (T, 11) of the ten digits after the blank, calibrated.
+        views: (T, 11) of the ten digits after the blank, calibrated, of each cut; the first is not moved.
         left: x of the first step's left edge, in pixels of the rectified display as the detector got it.
         right: x of the last step's right edge.
         top: y of the upper edge of the boxes of digits that only the line reader saw.
         bottom: y of their lower edge.
     """
 
-    log_probs: Float64
+    views: tuple[Float64, ...]
     left: float
     right: float
     top: float
@@ -77,12 +89,10 @@ def settle(
         The digits, with their shares as confidences, and the log probability that the line reader gives their text,
         minus infinity without a text.
     """
-    texts = beam_search(view.log_probs, "".join(DIGITS), rules.width, rules.candidates, min_length=1)
-    known = {each.text: each for each in texts}
-    detected = "".join(digit.text for digit in digits)
-    filled = _filled(digits, probabilities)
-    if digits and filled not in known:
-        known[filled] = CtcReading(filled, text_log_probability(view.log_probs, "".join(DIGITS), filled), ())
+    known = _candidates(view.views, rules)
+    if digits:
+        filled = _filled(digits, probabilities)
+        known.setdefault(filled, CtcReading(filled, _mean_log_probability(view.views, filled), ()))
     if not known:
         return list(digits), -math.inf
     logs = np.log(np.maximum(probabilities, _LEAST))  # (n, 10)
@@ -90,7 +100,7 @@ def settle(
     names = list(known)
     scores = np.array(
         [
-            rules.line * max(known[name].log_probability, -1e3)
+            rules.line * max(known[name].log_probability, _NEVER)
             + rules.boxes * _by_boxes(name, logs, best_boxes, rules.other_length)
             for name in names
         ]
@@ -98,9 +108,27 @@ def settle(
     shares = np.exp(scores - scores.max())
     shares /= shares.sum()
     chosen = names[int(shares.argmax())]
-    if len(chosen) == len(detected):
+    if len(chosen) == len(digits):
         return _renamed(digits, chosen, names, shares), known[chosen].log_probability
     return _placed(known[chosen], view, names, shares), known[chosen].log_probability
+
+
+def _candidates(views: Sequence[Float64], rules: JointRules) -> dict[str, CtcReading]:
+    """The texts that the line reader thinks likely on any of the cuts, with their mean log probabilities.
+
+    The means are those of whole texts: steps of moved cuts do not show the same places and cannot be averaged.
+    """
+    known: dict[str, CtcReading] = {}
+    for log_probs in views:
+        for each in beam_search(log_probs, _ALPHABET, rules.width, rules.candidates, min_length=1):
+            known.setdefault(each.text, each)
+    if len(views) == 1:
+        return known
+    return {text: replace(each, log_probability=_mean_log_probability(views, text)) for text, each in known.items()}
+
+
+def _mean_log_probability(views: Sequence[Float64], text: str) -> float:
+    return float(np.mean([max(text_log_probability(view, _ALPHABET, text), _NEVER) for view in views]))
 
 
 def _filled(digits: Sequence[Digit], probabilities: Float64) -> str:
@@ -121,9 +149,8 @@ def _by_boxes(text: str, logs: Float64, best: float, other_length: float) -> flo
 def _confidences(chosen: str, names: list[str], shares: Float64) -> list[float]:
     """For each place of the chosen text the share of all texts of its length that have the same digit there."""
     same = [(name, share) for name, share in zip(names, shares, strict=True) if len(name) == len(chosen)]
-    return [
-        float(sum(share for name, share in same if name[place] == character)) for place, character in enumerate(chosen)
-    ]
+    shared = [sum(share for name, share in same if name[i] == digit) for i, digit in enumerate(chosen)]
+    return [min(1.0, float(share)) for share in shared]  # sums of shares may exceed 1 by rounding
 
 
 def _renamed(digits: Sequence[Digit], chosen: str, names: list[str], shares: Float64) -> list[Digit]:
@@ -139,7 +166,7 @@ def _renamed(digits: Sequence[Digit], chosen: str, names: list[str], shares: Flo
 
 def _placed(reading: CtcReading, view: LineView, names: list[str], shares: Float64) -> list[Digit]:
     """A text of another length than was detected, at the places where the line reader saw its digits."""
-    step = (view.right - view.left) / len(view.log_probs)
+    step = (view.right - view.left) / len(view.views[0])
     middles = [view.left + (each.start + each.end) / 2 * step for each in reading.characters]
     gaps = np.diff(middles)
     half = float(np.median(gaps)) / 2 if len(gaps) else (view.bottom - view.top) / 4

@@ -147,6 +147,11 @@ class LineReader:
         batch = prepare(image, self.settings.input_size, self.settings.fit)[None]
         return log_softmax(self.network(batch)["logits"][0], self.settings.temperature)
 
+    def log_probs_of(self, inputs: UInt8) -> tuple[npt.NDArray[np.float64], ...]:
+        """The same of each of (N, h, w, 3) pictures that have the network's input size already."""
+        logits = self.network(inputs)["logits"]  # (N, T, classes)
+        return tuple(log_softmax(each, self.settings.temperature) for each in logits)
+
     def read(
         self,
         source: Source,

@@ -267,8 +267,12 @@ class MeterReader:
         photo = Photo.of(photo)
         display = found.display
         first, to_picture = self._view(photo, display.corners, None)
-        line = self._line_view(photo, display, to_picture)
+        line = self._line_view(photo, display, to_picture, ())
         views, reading = [first], self._decode([first], display, to_picture, decimals, line)
+        joint = self.bundle.joint
+        if line is not None and any(digit.confidence < joint.sure for digit in reading.digits):
+            line = self._line_view(photo, display, to_picture, joint.moves)
+            reading = self._decode(views, display, to_picture, decimals, line)
         features, confidence = self._confidence(reading, found)
         if confidence < self.bundle.stage2.sure:
             for moved in self.bundle.stage2.moves:
@@ -299,14 +303,24 @@ class MeterReader:
         xyxy = np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1).astype(np.float32).reshape(-1, 4)
         return replace(boxes, xyxy=xyxy), to_picture
 
-    def _line_view(self, photo: Photo, display: Display, to_picture: npt.NDArray[np.float64]) -> LineView | None:
-        """The display read as a line, in the pixels of stage 2's cut; None without a line reader."""
+    def _line_view(
+        self,
+        photo: Photo,
+        display: Display,
+        to_picture: npt.NDArray[np.float64],
+        moves: tuple[tuple[float, float, float], ...],
+    ) -> LineView | None:
+        """The display read as a line, also on cuts moved so, in the pixels of stage 2's cut; None without a reader."""
         if self.line is None:
             return None
-        cut, _ = rectify(photo, display.corners, self.bundle.stage2.margin, self.line.settings.input_size)
+        places: list[npt.ArrayLike] = [display.corners, *(_moved(display.corners, move) for move in moves)]
+        cuts = []
+        for corners in places:
+            with contextlib.suppress(ValueError):  # moved so far that no area is left
+                cuts.append(rectify(photo, corners, self.bundle.stage2.margin, self.line.settings.input_size)[0])
         top, bottom = warp_points(display.corners, to_picture)[[0, 2], 1]
         width = self.bundle.stage2.input_size[1]
-        return LineView(self.line.log_probs(cut), 0.0, float(width), float(top), float(bottom))
+        return LineView(self.line.log_probs_of(np.stack(cuts)), 0.0, float(width), float(top), float(bottom))
 
     def _decode(
         self,

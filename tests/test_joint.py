@@ -16,7 +16,7 @@ def view(text, sure=0.9, steps=16, width=160):
     for place, digit in enumerate(text):
         probabilities[2 * place + 1] = (1 - sure) / 10
         probabilities[2 * place + 1, int(digit) + 1] = sure
-    return LineView(np.log(probabilities), 0.0, float(width), 5.0, 45.0)
+    return LineView((np.log(probabilities),), 0.0, float(width), 5.0, 45.0)
 
 
 def detected(text, sure=0.9):
@@ -84,3 +84,11 @@ def test_a_weight_of_nothing_silences_an_opinion():
     assert "".join(d.text for d in alone) == "777"
     alone, _ = settle(digits, rows, view("777", 0.99), JointRules(line=0.0))
     assert "".join(d.text for d in alone) == "123"
+
+
+def test_moved_cuts_decide_with_the_first_one():
+    one, other = view("128", 0.55), view("123", 0.9)
+    both = LineView((*one.views, *other.views), one.left, one.right, one.top, one.bottom)
+    digits, rows = detected("12x", 0.9)
+    assert "".join(d.text for d in settle(digits, rows, one, JointRules())[0]) == "128"
+    assert "".join(d.text for d in settle(digits, rows, both, JointRules())[0]) == "123"
