@@ -159,6 +159,25 @@ def limited_client():
     return _CLIENTS["limited"]
 
 
+def test_a_picture_of_too_many_pixels_costs_no_memory(tmp_path):
+    """20000 x 20000 pixels would be 1.2 GB; the process stays within a few MiB of what it was."""
+    (tmp_path / "large.png").write_bytes(png_header(20000, 20000))
+    code = f"""
+import resource, sys
+sys.path[:0] = {[str(ROOT / "tests"), str(ROOT)]}
+from fake_server import fake_app, meter_png
+client = fake_app().test_client()
+client.post("/recognize", data=meter_png())
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+data = open({str(tmp_path / "large.png")!r}, "rb").read()
+statuses = [client.post("/recognize", data=data).status_code for _ in range(5)]
+print(statuses, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    statuses, kib = done.stdout.rsplit(" ", 1)
+    assert statuses == "[413, 413, 413, 413, 413]" and int(kib) < 8 * 1024
+
+
 def test_options_come_from_query_form_and_json(client):
     for request_ in (
         {"data": PNG, "query_string": {"decimals": 1}},
