@@ -502,6 +502,24 @@ def test_wrong_flags_and_missing_models_get_one_line(arguments, words):
     assert done.returncode == 2 and words in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [("200000 100000", 2), ("50000 100000", 1), ("max 100000", 6), ("", 6), (None, 6), ("9900000 100000", 6)],
+)
+def test_a_containers_limit_counts(tmp_path, monkeypatch, limit, expected):
+    import serve
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(6)))
+    if limit is not None:
+        (tmp_path / "cpu.max").write_text(limit)
+    assert serve._cpus(tmp_path / "cpu.max") == expected
+    monkeypatch.setattr(serve, "_cpus", lambda: expected)
+    processes = [serve._workers(*each) for each in (("onnx", "auto"), ("savedmodel", "auto"), ("onnx", "gpu"))]
+    assert processes == [expected, 1, 1]
+    settings = serve.settings_from(serve.parse_arguments([]), processes[0])
+    assert settings.threads == 1
+
+
 def fetch(url, data=None):
     try:
         with urllib.request.urlopen(urllib.request.Request(url, data), timeout=30) as answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -113,15 +114,23 @@ def load_lines(reader: MeterReader, settings: Settings) -> dict[str, LineReader]
     return lines
 
 
-def check_models(settings: Settings) -> None:
+def check_models(models: Path | None, runtime: str) -> str:
     """What can be found wrong before any process is started, without loading a model.
+
+    Args:
+        models: the bundle's folder; None takes deploy/models.
+        runtime: as it was asked for.
+
+    Returns:
+        The runtime that will be used.
 
     Raises:
         BundleError: no usable bundle, or no runtime for its files; one line.
     """
-    bundle = load_bundle(settings.models)
-    for part in (bundle.stage1, bundle.stage2, *bundle.lines.values()):
-        choose_runtime(settings.runtime, part.files)
+    bundle = load_bundle(models)
+    for part in (bundle.stage2, *bundle.lines.values()):
+        choose_runtime(runtime, part.files)
+    return choose_runtime(runtime, bundle.stage1.files)
 
 
 def model_version(reader: MeterReader) -> str:
