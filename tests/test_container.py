@@ -263,6 +263,17 @@ def test_hadolint():
     assert done.returncode == 0 and not done.stdout, done.stdout
 
 
+def test_new_models_complete_the_context(tmp_path):
+    shutil.copytree(ROOT / "reader", tmp_path / "reader", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "deploy/models").mkdir(parents=True)
+    (tmp_path / "deploy/models/bundle.json").write_text("{}")
+    for name in ("make_context.py", "prepare_model.py"):
+        shutil.copy(DEPLOY / name, tmp_path / "deploy")
+    code = "import sys, prepare_model; sys.exit(prepare_model.complete_context())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "deploy", check=False)
+    assert done.returncode == 0 and (tmp_path / "deploy/build/reader/pipeline.py").is_file()
+
+
 def test_a_context_without_models_is_said(tmp_path):
     shutil.copytree(ROOT / "reader", tmp_path / "reader", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "deploy").mkdir()
