@@ -1,4 +1,4 @@
-"""Fits the confidence of digits and readings on held-out photos, and writes it into the bundle."""
+"""Fits confidences on held-out pictures and writes them into the bundle: of meters' readings, or of a line reader's."""
 
 from __future__ import annotations
 
@@ -6,43 +6,92 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
-from benchmarks.calibration import calibrate, held_out
 from reader.bundle import DEFAULT_FOLDER
+from training.flags import positive
 
 EXAMPLES = """examples:
   python calibrate.py --data meters --sets toloka_water iaoqian_water --names validation.txt
       photos of the split "train" whose names are in validation.txt: those that training left out
   python calibrate.py --data meters --sets toloka_water --held_out datasets/toloka_water
   python calibrate.py --data mine --sets my_meters --split validation --models deploy/models
+  python calibrate.py lines --task plate --dataset_path datasets/plates datasets/made_plates
+      a line reader's temperature, slope and offset (calibrate.py lines --help); of the task "display" before the meters
+"""
+LINE_EXAMPLES = """examples:
+  python calibrate.py lines --task plate --dataset_path datasets/plates --models deploy/models
+  python calibrate.py lines --task display --dataset_path datasets/my_meters      (stage 2 sets)
+  python calibrate.py lines --task captcha --dataset_path datasets/captchas --limit 500 --dry_run
 """
 
 
-def main() -> int:
-    """Flags, then one call."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The flags for meters."""
+    made = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder of sets with a manifest.jsonl each")
-    parser.add_argument("--sets", nargs="+", required=True, help="names of sets")
-    parser.add_argument("--split", default="train", help="split of the records to take (default: %(default)s)")
-    parser.add_argument("--names", type=Path, help="file with one photo name a line: only these")
-    parser.add_argument("--held_out", type=Path, nargs="+", help="TFDS sets: only photos of their validation split")
-    parser.add_argument("--models", type=Path, default=DEFAULT_FOLDER, help="bundle folder (default: deploy/models)")
-    parser.add_argument("--dry_run", action="store_true", help="print, write nothing")
-    args = parser.parse_args()
+    made.add_argument("--data", type=Path, required=True, help="folder of sets with a manifest.jsonl each")
+    made.add_argument("--sets", nargs="+", required=True, help="names of sets")
+    made.add_argument("--split", default="train", help="split of the records to take (default: %(default)s)")
+    made.add_argument("--names", type=Path, help="file with one photo name a line: only these")
+    made.add_argument("--held_out", type=Path, nargs="+", help="TFDS sets: only photos of their validation split")
+    return _with_common(made)
+
+
+def line_parser() -> argparse.ArgumentParser:
+    """The flags for line readers."""
+    made = argparse.ArgumentParser(
+        prog="calibrate.py lines",
+        description="Fits the confidence of a bundle's line reader on held-out lines, and writes it into the bundle.",
+        epilog=LINE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--task", required=True, help="one of the bundle's line readers, such as plate")
+    made.add_argument("--dataset_path", type=Path, nargs="+", required=True, metavar="SET", help="TFDS set(s) of lines")
+    made.add_argument("--split", default="validation", help="split of the sets to take (default: %(default)s)")
+    made.add_argument("--limit", type=positive, default=2000, metavar="N", help="at most so many lines (default: 2000)")
+    made.add_argument("--runtime", default="auto", help="of exported models (default: %(default)s)")
+    return _with_common(made)
+
+
+def _with_common(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    made.add_argument("--models", type=Path, default=DEFAULT_FOLDER, help="bundle folder (default: deploy/models)")
+    made.add_argument("--dry_run", action="store_true", help="print, write nothing")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Flags, then one call; the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    lines = given[:1] == ["lines"]
+    flags = line_parser() if lines else parser()
+    args = flags.parse_args(given[1:] if lines else given)
     if args.split == "test":
-        parser.error("the split 'test' is for measuring; a confidence fitted on it would flatter itself")
+        flags.error("the split 'test' is for measuring; a confidence fitted on it would flatter itself")
     try:
-        names = set(args.names.read_text().split()) if args.names else None
-        if args.held_out:
-            names = held_out(args.held_out) if names is None else names & held_out(args.held_out)
-        summary = calibrate(args.data, args.sets, args.split, names, args.models, write=not args.dry_run)
+        summary = _lines(args) if lines else _meters(args)
     except (OSError, ValueError) as error:
         print(f"calibrate.py: {error}", file=sys.stderr)
         return 1
     print(json.dumps(summary, indent=1))
     return 0
+
+
+def _meters(args: argparse.Namespace) -> dict[str, Any]:
+    from benchmarks.calibration import calibrate, held_out
+
+    names = set(args.names.read_text().split()) if args.names else None
+    if args.held_out:
+        names = held_out(args.held_out) if names is None else names & held_out(args.held_out)
+    return calibrate(args.data, args.sets, args.split, names, args.models, write=not args.dry_run)
+
+
+def _lines(args: argparse.Namespace) -> dict[str, Any]:
+    from benchmarks.line_calibration import calibrate_lines
+
+    write = not args.dry_run
+    return calibrate_lines(args.task, args.dataset_path, args.split, args.models, args.runtime, args.limit, write)
 
 
 if __name__ == "__main__":

@@ -2,222 +2,194 @@
 
 Sets are folders with a manifest.jsonl (see `make_dataset.py labelstudio --help`). Only records of the asked split are
 measured, by default "test". Readings count as numbers: zeros in front and zeros behind the last decimal do not matter.
+Every photo is read from the photo alone, from its true corners, from the upright crop around the corners that were
+found (without rectification), and, where the bundle has a line reader for displays, by the detector alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.accuracy_report import figures, report, write_json, write_report
+from benchmarks.error_pages import INDEX, write_error_pages
+from benchmarks.measured import Measured, SetResult, straight_crop
 from benchmarks.records import records
-from reader.confidence import expected_calibration_error
 from reader.draw import panel
-from reader.geometry import quad_iou
-from reader.image import ImageError, encode_jpeg, load_image, write_atomic
-from reader.metrics import CharacterErrorRate, CornerAccuracy, same_number, share_of
-from reader.pipeline import Found, MeterReader
-from reader.symbols import STAGE1_CLASSES
-from reader.types import Display, UInt8
+from reader.image import ImageError, encode_jpeg, write_atomic
+from reader.photo import Photo, open_photo
+from reader.pipeline import Found, MeterReader, ReadDisplay, photo_digits
+from reader.symbols import STAGE1_CLASSES, UNKNOWN
+from reader.types import UNKNOWN_DIGIT, Display, Result
+from training.flags import positive
 
 EXAMPLES = """examples:
-  python benchmarks/accuracy.py --data meters
+  python benchmarks/accuracy.py --data meters --out out/accuracy
+      prints the tables and writes accuracy.md, accuracy.json, risk_coverage.png, reliability.png and errors/
   python benchmarks/accuracy.py --data meters --sets toloka_water --failures out/failures --json out/accuracy.json
   python benchmarks/accuracy.py --data meters --stage1 retinanet/stage1.keras --stage2 retinanet/stage2.keras
+  python benchmarks/accuracy.py --data meters --sets jorvkve_electric --split train --names fold_0.txt --models fold_0
 """
 
 
-@dataclass
-class SetResult:
-    """What was measured on one set.
-
-    Attributes:
-        corners: of the photos.
-        classes: whether the class was right, of the photos whose display is labelled.
-        given: whether each reading was right with the true corners.
-        whole: whether each reading was right from the photo alone.
-        confidences: of the readings from the photo, 0 where there was none.
-        characters: digits of the readings from the photo against the truth.
-        times: milliseconds by step, one a photo.
-        misses: what went wrong, a line each.
-    """
-
-    corners: CornerAccuracy = field(default_factory=CornerAccuracy)
-    classes: list[bool] = field(default_factory=list)
-    given: list[bool] = field(default_factory=list)
-    whole: list[bool] = field(default_factory=list)
-    confidences: list[float] = field(default_factory=list)
-    characters: CharacterErrorRate = field(default_factory=CharacterErrorRate)
-    times: dict[str, list[float]] = field(default_factory=dict)
-    misses: list[dict[str, Any]] = field(default_factory=list)
-
-
 def measure(reader: MeterReader, folder: Path, chosen: Iterable[dict[str, Any]], failures: Path | None) -> SetResult:
-    """Reads every record twice: from its true corners and from the picture alone."""
+    """Reads every record in every way; a broken picture is left out with a line on stderr."""
     result = SetResult()
+    alone = MeterReader(reader.stage1, reader.stage2, reader.bundle) if reader.line is not None else None
     for record in tqdm(list(chosen), desc=folder.name, unit="photo", leave=False, disable=None):
         try:
-            photo = load_image(folder / record["image"])
+            photo = open_photo(folder / record["image"])
+            answer = _measured(reader, alone, folder, record, photo)
         except ImageError as error:
             print(f"left out: {error}", file=sys.stderr)
             continue
-        truth = record["reading"]
-        corners = record.get("corners")
-        if record["kind"] == "display_crop" and corners is None:
-            h, w = photo.shape[:2]
-            corners = [[0, 0], [w, 0], [w, h], [0, h]]
-        given = _given(reader, photo, corners, record) if corners else None
-        if given is not None:
-            result.given.append(same_number(given, truth))
-        if record["kind"] == "full_photo":
-            _end_to_end(reader, folder, record, photo, given, result, failures)
+        result.answers.append(answer)
+        if failures is not None and answer.whole and not answer.right:
+            name = f"{folder.name}_{Path(record['image']).stem}.jpg"
+            write_atomic(failures / name, encode_jpeg(panel(photo.pixels, answer.result)))
     return result
 
 
-def _given(reader: MeterReader, photo: UInt8, corners: list[list[float]], record: dict[str, Any]) -> str:
-    kind = STAGE1_CLASSES.index(record.get("cls") or "analog")
-    display = Display(np.array(corners, np.float32), kind, 1.0, np.eye(4, dtype=np.float32)[kind])
-    return reader.read_display(photo, Found(display, 1.0)).reading.text
+def _measured(
+    reader: MeterReader, alone: MeterReader | None, folder: Path, record: dict[str, Any], photo: Photo
+) -> Measured:
+    corners = None if record.get("corners") is None else np.array(record["corners"], np.float32)
+    kind = record.get("cls") or "analog"
+    if record["kind"] != "full_photo":
+        if corners is None:
+            height, width = photo.shape[:2]
+            corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+        read = _read(reader, photo, corners, kind)
+        result = _as_result(read, record["image"], photo, corners, kind)
+        text = read.reading.text
+        other = None if alone is None else _read(alone, photo, corners, kind).reading.text
+        return Measured(
+            record["image"], record["reading"], result, False, corners, record.get("cls"), text, alone=other
+        )
+    result = reader.read(folder / record["image"], name=record["image"])
+    answer = Measured(record["image"], record["reading"], result, True, corners, record.get("cls"), crop="")
+    if corners is not None:
+        answer = replace(answer, given=_read(reader, photo, corners, kind).reading.text)
+    if alone is not None:
+        answer = replace(answer, alone="")
+    if result.corners is not None and not result.counter_class.endswith("illegible"):
+        crop = _read(reader, photo, straight_crop(result.corners), result.counter_class)
+        answer = replace(answer, crop=crop.reading.text)
+        if alone is not None:
+            answer = replace(answer, alone=_read(alone, photo, result.corners, result.counter_class).reading.text)
+    return answer
 
 
-def _end_to_end(
-    reader: MeterReader,
-    folder: Path,
-    record: dict[str, Any],
-    photo: UInt8,
-    given: str | None,
-    result: SetResult,
-    failures: Path | None,
-) -> None:
-    truth = record["reading"]
-    answer = reader.read(photo, name=record["image"])
-    if record.get("corners"):
-        result.corners.update(answer.corners, record["corners"])
-    if record.get("cls") or record.get("corners"):  # a labelled display is analog unless it says otherwise
-        result.classes.append(answer.counter_class == (record.get("cls") or "analog"))
-    right = answer.success and same_number(answer.text, truth)
-    result.whole.append(right)
-    result.confidences.append(answer.confidence if answer.text else 0.0)
-    result.characters.update(_plain(answer.text), _plain(truth))
-    for step, seconds in answer.times.items():
-        result.times.setdefault(step, []).append(seconds * 1000)
-    if right:
-        return
-    iou, lost = 0.0, "unknown: the set has no corners"
-    if record.get("corners"):
-        if answer.corners is not None:
-            iou = quad_iou(answer.corners, record["corners"])
-        lost = "stage 1" if iou < 0.75 or (given is not None and same_number(given, truth)) else "stage 2"
-    miss = {
-        "image": record["image"],
-        "truth": truth,
-        "answer": answer.text,
-        "with true corners": given,
-        "confidence": round(answer.confidence, 3),
-        "reason": answer.reason,
-        "iou": round(iou, 3),
-        "lost by": lost,
-    }
-    result.misses.append(miss)
-    if failures is not None:
-        name = f"{folder.name}_{Path(record['image']).stem}.jpg"
-        write_atomic(failures / name, encode_jpeg(panel(photo, answer)))
+def _read(reader: MeterReader, photo: Photo, corners: npt.ArrayLike, kind: str) -> ReadDisplay:
+    """The display at known corners, of a known class."""
+    index = STAGE1_CLASSES.index(kind)
+    display = Display(np.asarray(corners, np.float32), index, 1.0, np.eye(4, dtype=np.float32)[index])
+    return reader.read_display(photo, Found(display, 1.0))
 
 
-def _plain(reading: str) -> str:
-    """Without what does not count: zeros before, zeros after the last decimal."""
-    whole, point, part = reading.partition(".")
-    part = part.rstrip("0")
-    return (whole.lstrip("0") or "0") + (point + part if part else "")
+def _as_result(read: ReadDisplay, name: str, photo: Photo, corners: npt.NDArray[np.float32], kind: str) -> Result:
+    """A display that stage 1 did not look for, as the result of a photo."""
+    reading = read.reading
+    success = bool(reading.text) and UNKNOWN not in reading.text
+    return Result(
+        name,
+        success,
+        reading.text,
+        reading.confidence,
+        None if success else UNKNOWN_DIGIT,
+        kind,
+        1.0,
+        corners,
+        photo_digits(read),
+        photo.shape,
+    )
 
 
-def table(results: dict[str, SetResult]) -> str:
-    """The results as a Markdown table."""
-    lines = [
-        "| set | photos | corner IoU > 0.75 | mean IoU | class | reading, true corners | reading, end to end "
-        "| digits right | ECE | ms (50 %): load, stage 1, stage 2 |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, r in results.items():
-        corners = r.corners.summary() if r.corners.ious else {}
-        times = ", ".join(f"{np.median(v):.0f}" for v in r.times.values())
-        digits = f"{100 * (1 - r.characters.summary()['character_error_rate']):.1f} %" if r.whole else "-"
-        ece = f"{expected_calibration_error(r.confidences, r.whole):.3f}" if r.whole else "-"
-        good = corners["found"] if corners else "-"
-        mean = f"{np.mean(r.corners.ious):.3f}" if corners else "-"
-        cells = [name, str(max(len(r.whole), len(r.given))), good, mean, _share(r.classes), _share(r.given)]
-        lines.append("| " + " | ".join(map(str, [*cells, _share(r.whole), digits, ece, times or "-"])) + " |")
-    return "\n".join(lines)
-
-
-def _share(hits: list[bool]) -> str:
-    return str(share_of(sum(hits), len(hits))) if hits else "-"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Flags, then the table; the exit code."""
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The flags."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder of sets (or above a folder 'meters' of sets)")
-    parser.add_argument("--sets", nargs="+", help="names of sets (default: all that have records of the split)")
-    parser.add_argument("--split", default="test", help="(default: %(default)s)")
-    parser.add_argument("--names", type=Path, help="file with one photo name (without extension) a line: only these")
-    parser.add_argument("--models", type=Path, help="bundle folder (default: deploy/models)")
-    parser.add_argument("--stage1", type=Path, help="a .keras file instead of the bundle; with --stage2")
-    parser.add_argument("--stage2", type=Path)
-    parser.add_argument("--runtime", default="auto")
-    parser.add_argument("--failures", type=Path, metavar="DIR", help="annotated pictures of what was read wrong")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="the figures and every miss")
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="folder of sets (or above a folder 'meters' of sets)")
+    add("--sets", nargs="+", help="names of sets (default: all that have records of the split)")
+    add("--split", default="test", help="(default: %(default)s)")
+    add("--names", type=Path, help="file with one photo name (without extension) a line: only these")
+    add("--limit", type=positive, metavar="N", help="at most the first N photos of each set, for a quick try")
+    add("--models", type=Path, help="bundle folder (default: deploy/models)")
+    add("--stage1", type=Path, help="a .keras file instead of the bundle; with --stage2")
+    add("--stage2", type=Path)
+    add("--runtime", default="auto")
+    add("--threads", type=positive, metavar="N", help="CPU threads (default: all)")
+    add("--no_line", action="store_true", help="do not read the displays as lines too")
+    add("--out", type=Path, metavar="FOLDER", help="write tables, figures, curves and the error pages there")
+    add(
+        "--min_count",
+        type=positive,
+        default=20,
+        metavar="N",
+        help="sets with fewer photos get no line of their own in the curves (default: %(default)s)",
+    )
+    add("--failures", type=Path, metavar="DIR", help="annotated pictures of what was read wrong, one each")
+    add("--json", type=Path, metavar="FILE", help="the figures and every miss")
     args = parser.parse_args(arguments)
     if bool(args.stage1) != bool(args.stage2):
         parser.error("--stage1 and --stage2 belong together")
+    return args
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Flags, then the tables; the exit code."""
+    args = parse(arguments)
     try:
         if args.stage1:
             from retinanet.runtime import keras_reader
 
             reader = keras_reader(args.stage1, args.stage2)
         else:
-            reader = MeterReader.load(args.models, args.runtime)
-        results = _run(reader, args)
+            reader = MeterReader.load(args.models, args.runtime, threads=args.threads, use_line=not args.no_line)
+        results, root = _run(reader, args)
+        print(report(results))
+        if args.json:
+            write_json(args.json, figures(results))
+        if args.out:
+            write_report(args.out, results, args.min_count)
+            index = write_error_pages(args.out / "errors", root, results)
+            print(f"\n{index['wrong']} of {index['of']} wrong, see {args.out / 'errors' / INDEX}", file=sys.stderr)
     except (OSError, ValueError) as error:
         print(f"accuracy.py: {error}", file=sys.stderr)
         return 1
-    print(table(results))
     return 0
 
 
-def _run(reader: MeterReader, args: argparse.Namespace) -> dict[str, SetResult]:
+def _run(reader: MeterReader, args: argparse.Namespace) -> tuple[dict[str, SetResult], Path]:
+    """The results by set, and the folder of the sets."""
     root = args.data / "meters" if (args.data / "meters").is_dir() else args.data
     folders = (
         [root / name for name in args.sets] if args.sets else sorted(p.parent for p in root.glob("*/manifest.jsonl"))
     )
     names = set(args.names.read_text().split()) if args.names else None
-    if args.failures:
-        args.failures.mkdir(parents=True, exist_ok=True)
+    for made in (args.failures, args.out, args.json and args.json.parent):
+        if made:
+            made.mkdir(parents=True, exist_ok=True)
     results = {}
     for folder in folders:
-        chosen = records(folder, args.split, names)
+        chosen = records(folder, args.split, names)[: args.limit]
         if chosen:
             results[folder.name] = measure(reader, folder, chosen, args.failures)
     if not results:
         raise ValueError(f"{root}: no set with readings in the split {args.split!r}")
-    if args.json:
-        content = {
-            name: {"right": sum(r.whole), "of": len(r.whole), "given_right": sum(r.given), "misses": r.misses}
-            for name, r in results.items()
-        }
-        write_atomic(args.json, json.dumps(content, indent=1).encode())
-    return results
+    return results, root
 
 
 if __name__ == "__main__":

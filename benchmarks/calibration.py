@@ -32,6 +32,8 @@ from training.alignment import layouts
 
 #: Few photos bear few weights: these three say most of what the others say too.
 FEATURES = ("product", "weakest_digit", "display", "agreement")
+#: Also this one, where the display is read as a line too.
+LINE_FEATURE = "line"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ def calibrate(
 ) -> dict[str, Any]:
     """Fits digit temperature and reading confidence; returns what was fitted and how well it holds.
 
+    Where the bundle has a line reader for displays, calibrate that one before: see line_calibration.py.
+
     Raises:
         ValueError: nothing to fit on.
     """
@@ -61,7 +65,8 @@ def calibrate(
     first = Calibration(digit_temperature=temperature, digit_bias=bias)
     plain = _outcomes(_with(reader, first), seen)
     rows, correct = np.array([row for row, _, _ in plain]), np.array([right for _, right, _ in plain])
-    intercept, weights = fit_reading(rows, correct, FEATURES)
+    used = FEATURES if reader.line is None else (*FEATURES, LINE_FEATURE)
+    intercept, weights = fit_reading(rows, correct, used)
     fitted = replace(first, reading_intercept=intercept, reading_weights=weights)
     confidence = [reading_confidence(reading, row, fitted) for row, _, reading in plain]
     if write:
@@ -98,7 +103,8 @@ def held_out(sets: Sequence[Path]) -> set[str]:
 
 
 def _with(reader: MeterReader, calibration: Calibration) -> MeterReader:
-    return MeterReader(reader.stage1, reader.stage2, replace(reader.bundle, calibration=calibration))
+    bundle = replace(reader.bundle, calibration=calibration)
+    return MeterReader(reader.stage1, reader.stage2, bundle, line=reader.line)
 
 
 def _seen(reader: MeterReader, root: Path, sets: list[str], split: str, names: set[str] | None) -> Iterator[_Seen]:

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 
 from reader.bundle import Bundle, Stage1Settings, Stage2Settings, save_bundle
+from reader.line_settings import LineSettings
+from reader.lines import LineReader
 from reader.symbols import STAGE2_CLASSES
 
 CORNER_COLOURS = np.array([[0, 255, 0], [0, 255, 255], [255, 255, 0], [130, 255, 130]], np.uint8)
@@ -104,6 +106,28 @@ class FakeStage2:
             boxes[0, index] = box
             probabilities[0, index, STAGE2_CLASSES.index(name)] = score
         return {"boxes": boxes, "probabilities": probabilities}
+
+
+class FakeLine:
+    """Reads the digits' blocks as a line, a step for 4 columns; `sure` is the logit of what it sees."""
+
+    def __init__(self, sure=8.0):
+        self.sure = sure
+
+    def __call__(self, batch):
+        assert batch.shape == (1, 48, 256, 3) and batch.dtype == np.uint8
+        line = batch[0, 24, 2::4].astype(int)  # (64, 3)
+        inside = (line[:, 0] > 170) & (line[:, 1] < 60)
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], inside, [0]])))
+        classes = np.zeros(64, int)
+        for left, right in zip(edges[::2], edges[1::2], strict=True):
+            classes[left:right] = round((line[(left + right) // 2, 2] - 30) / 20) + 1
+        return {"logits": self.sure * np.eye(11, dtype=np.float32)[None, classes]}
+
+
+def fake_line(sure=8.0):
+    """The line reader of displays."""
+    return LineReader(FakeLine(sure), LineSettings("display", "0123456789", (48, 256), max_length=10))
 
 
 def save_onnx(path, outputs, input_shape):

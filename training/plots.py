@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reader.image import write_atomic
+from reader.metrics import wilson_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,6 +115,67 @@ def confidence_plot(path: Path, bins: Sequence[ReliabilityBin], coverage: Sequen
     right.set_ylim(bottom=0)
     for axes in (left, right):
         axes.grid(alpha=0.3)
+    _save(figure, path)
+
+
+def coverage_plot(
+    path: Path, curves: Mapping[str, Sequence[Coverage]], marked: Mapping[str, Sequence[Coverage]]
+) -> None:
+    """Errors among the rest when the least sure go, a line a name, the first one thick.
+
+    Args:
+        path: the PNG.
+        curves: by name, with falling coverage.
+        marked: by name, points of the curves that are marked; those of the first one with what is right there.
+    """
+    figure = _figure(8, 5)
+    axes = figure.add_subplot()
+    for number, (name, curve) in enumerate(curves.items()):
+        colour, width = ("black", 2.5) if number == 0 else (f"C{number - 1}", 1.3)
+        kept = [row for row in curve if row.kept]
+        axes.plot(
+            [100 * r.rejected for r in kept], [100 * (1 - r.accuracy) for r in kept], color=colour, lw=width, label=name
+        )
+        for row in (row for row in marked.get(name, ()) if row.kept):
+            point = 100 * row.rejected, 100 * (1 - row.accuracy)
+            axes.plot(*point, "o", color=colour, markersize=3 + width)
+            if number == 0:
+                told = f"{100 * row.accuracy:.1f} %"
+                axes.annotate(told, point, (4, 6), textcoords="offset points", fontsize=8)
+    axes.set(xlabel="rejected, the least sure first, %", ylabel="wrong among the kept, %", title="risk and coverage")
+    axes.margins(y=0.12)
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    _save(figure, path)
+
+
+def reliability_plot(path: Path, diagrams: Mapping[str, Sequence[ReliabilityBin]]) -> None:
+    """How often readings of each confidence are right: bars for the first name, a line for each of the others.
+
+    The bars have 95 % intervals and the number of readings below them.
+    """
+    figure = _figure(8, 5)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="0.6", linestyle="--")
+    for number, (name, bins) in enumerate(diagrams.items()):
+        filled = [each for each in bins if each.count]
+        if number:
+            points = [each.confidence for each in filled], [each.accuracy for each in filled]
+            axes.plot(*points, marker="o", markersize=4, color=f"C{number - 1}", label=name)
+            continue
+        middles, heights = [(each.low + each.high) / 2 for each in filled], [each.accuracy for each in filled]
+        widths = [0.9 * (each.high - each.low) for each in filled]
+        axes.bar(middles, heights, widths, color="0.82", label=name)
+        intervals = [wilson_interval(round(each.accuracy * each.count), each.count) for each in filled]
+        reach = [(h - low, high - h) for h, (low, high) in zip(heights, intervals, strict=True)]
+        axes.errorbar(middles, heights, np.maximum(np.transpose(reach), 0), fmt="none", ecolor="0.4", capsize=3)
+        for middle, each in zip(middles, filled, strict=True):
+            axes.annotate(str(each.count), (middle, 0.01), ha="center", fontsize=8)
+    axes.set(xlabel="confidence", ylabel="part that is right", xlim=(0, 1), ylim=(0, 1.04), title="reliability")
+    axes.grid(alpha=0.3)
+    if diagrams:
+        axes.legend(fontsize=8, loc="upper left")
     _save(figure, path)
 
 

@@ -1,0 +1,278 @@
+"""calibrate.py: the numbers that turn scores into probabilities are fitted on held-out pictures, into the bundle."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fake_networks import FakeStage1, FakeStage2, bundle, fake_line, photo_of
+
+import calibrate
+from benchmarks import line_calibration
+from benchmarks.calibration import calibrate as calibrate_meters
+from benchmarks.line_calibration import fit_confidence, fit_temperature, mean_loss
+from reader.bundle import load_bundle, save_bundle
+from reader.confidence import sigmoid
+from reader.ctc import greedy, log_softmax
+from reader.image import encode_png
+from reader.line_settings import LineSettings
+from reader.lines import LineReader
+from reader.pipeline import MeterReader
+from training.line_sets import LineSample
+from training.tfds_writer import LINES_NAME, LineSetWriter
+
+CORNERS = [[160, 200], [480, 210], [478, 280], [158, 270]]
+CODE = LineSettings("code", "ab1", (16, 32), min_length=0)
+
+
+@pytest.fixture
+def models(tmp_path):
+    """A bundle's folder; its networks are never loaded from it."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    save_bundle(bundle(), folder)
+    return folder
+
+
+@pytest.fixture
+def meters(tmp_path):
+    """A set of ten photos, two of which have a wrong label, and one without a meter."""
+    folder = tmp_path / "data" / "water"
+    folder.mkdir(parents=True)
+    lines = []
+    for number in range(10):
+        digits = f"{7 * number:02d}{number}1"
+        (folder / f"{number}.png").write_bytes(encode_png(photo_of(digits, CORNERS)[0]))
+        truth = "9999" if number in (3, 8) else digits
+        lines.append({"image": f"{number}.png", "reading": truth, "kind": "full_photo", "split": "train"})
+    (folder / "none.png").write_bytes(encode_png(np.full((300, 400, 3), 60, np.uint8)))
+    lines.append({"image": "none.png", "reading": "1", "kind": "full_photo", "split": "train"})
+    (folder / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    return folder.parent
+
+
+def see(monkeypatch, line=None):
+    """Makes the bundle's networks the fake ones."""
+
+    def load(cls, path):
+        return MeterReader(FakeStage1(), FakeStage2(), load_bundle(path), line=line)
+
+    monkeypatch.setattr(MeterReader, "load", classmethod(load))
+
+
+def test_meters_are_fitted_and_the_bundle_gets_the_numbers(meters, models, monkeypatch, capsys):
+    see(monkeypatch)
+    before = load_bundle(models)
+    assert calibrate.main(["--data", str(meters), "--sets", "water", "--models", str(models)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["photos"], told["readings_right"]) == (10, 0.8), "without the photo on which nothing is found"
+    after = load_bundle(models)
+    assert after.calibration.digit_temperature == told["digit_temperature"] != 1
+    assert after.calibration.reading_weights == told["reading_weights"]
+    assert set(told["reading_weights"]) == {"product", "weakest_digit", "display", "agreement"}
+    assert replace(after, calibration=before.calibration) == before, "nothing else changed"
+    # All readings look alike, and eight of ten are right: that is what a confidence can say.
+    assert told["calibration_error_on_the_fitted_photos"] < 0.05
+
+
+def test_where_displays_are_read_as_lines_that_opinion_gets_a_weight(meters, models, monkeypatch):
+    see(monkeypatch, fake_line(sure=3.0))
+    fitted = calibrate_meters(meters, ["water"], "train", None, models, write=False)
+    assert set(fitted["reading_weights"]) == {"product", "weakest_digit", "display", "agreement", "line"}
+
+    class Doubtful:
+        """Is unsure of what has a wrong label: of 3s and 8s in third place."""
+
+        def __init__(self):
+            self.network = fake_line().network
+
+        def __call__(self, batch):
+            logits = self.network(batch)["logits"]
+            third = self._text(logits[0])[2]
+            return {"logits": logits * (0.6 if third in "38" else 1)}
+
+        def _text(self, logits):
+            return greedy(log_softmax(logits), "0123456789").text
+
+    see(monkeypatch, LineReader(Doubtful(), fake_line().settings))
+    fitted = calibrate_meters(meters, ["water"], "train", None, models, write=False)
+    assert fitted["reading_weights"]["line"] > 0
+    assert fitted["reading_weights"]["line"] > abs(fitted["reading_weights"]["display"])
+
+
+def test_only_photos_that_were_held_out(meters, models, monkeypatch, capsys, tmp_path):
+    see(monkeypatch)
+    made = tmp_path / "set" / "1.0.0"
+    made.mkdir(parents=True)
+    splits = {"0.png": "validation", "cropped_1-crop.png": "validation", "2.png": "train"}
+    (made / "splits.json").write_text(json.dumps(splits))
+    (tmp_path / "names.txt").write_text("1\n2\n3\n")
+    base = ["--data", str(meters), "--sets", "water", "--models", str(models), "--held_out", str(made.parent)]
+    assert calibrate.main(base) == 0
+    assert json.loads(capsys.readouterr().out)["photos"] == 2
+    assert calibrate.main([*base, "--names", str(tmp_path / "names.txt")]) == 0
+    assert json.loads(capsys.readouterr().out)["photos"] == 1, "those that both name"
+
+
+def test_a_dry_run_writes_nothing(meters, models, monkeypatch, capsys):
+    see(monkeypatch)
+    before = (models / "bundle.json").read_bytes()
+    assert calibrate.main(["--data", str(meters), "--sets", "water", "--models", str(models), "--dry_run"]) == 0
+    assert "digit_temperature" in capsys.readouterr().out and (models / "bundle.json").read_bytes() == before
+
+
+def logits_of(texts, scale, seed=0, steps=12):
+    """Logits (T, 4) of a reader that would be honest at the temperature `scale`, and texts drawn from what it says."""
+    rng = np.random.default_rng(seed)
+    logits, drawn = [], []
+    for text in texts:
+        clean = np.zeros((steps, 4))
+        for place in range(steps):
+            shown = "ab1".index(text[place // 2]) + 1 if place % 2 == 0 and place // 2 < len(text) else 0
+            clean[place, shown] = rng.uniform(0.5, 6)
+        path = [rng.choice(4, p=np.exp(row)) for row in log_softmax(clean)]
+        kept = [c for place, c in enumerate(path) if c and (place == 0 or c != path[place - 1])]
+        drawn.append("".join("ab1"[c - 1] for c in kept))
+        logits.append(scale * clean)
+    return logits, drawn
+
+
+def sample_logits(count=300, scale=2.5):
+    rng = np.random.default_rng(1)
+    texts = ["".join(rng.choice(list("ab1"), 5)) for _ in range(count)]
+    return logits_of(texts, scale)
+
+
+def test_the_temperature_of_the_least_loss_is_found_again():
+    logits, texts = sample_logits()
+    temperature = fit_temperature(logits, texts, "ab1")
+    assert temperature == pytest.approx(2.5, rel=0.1)
+    fitted = mean_loss(logits, texts, "ab1", temperature)
+    assert fitted <= min(mean_loss(logits, texts, "ab1", other) for other in (1.0, 2.0, 3.2))
+    # What can never be said teaches nothing.
+    assert fit_temperature([*logits, logits[0]], [*texts, "Q"], "ab1") == temperature
+    with pytest.raises(ValueError, match="none of 1 texts"):
+        fit_temperature(logits[:1], ["Q"], "ab1")
+
+
+@pytest.mark.parametrize(("slope", "offset"), [(1.0, 0.0), (0.6, -0.8), (1.4, 1.0)])
+def test_slope_and_offset_are_found_again(slope, offset):
+    rng = np.random.default_rng(2)
+    logit = rng.normal(1, 2, 6000)
+    right = rng.random(6000) < sigmoid(slope * logit + offset)
+    assert fit_confidence(sigmoid(logit), right) == pytest.approx((slope, offset), abs=0.12)
+
+
+def test_few_lines_change_little():
+    slope, offset = fit_confidence([0.9, 0.95, 0.99], [True, True, True])
+    assert 1 < slope < 1.3 and 0 < offset < 0.3
+    slope, offset = fit_confidence([1.0] * 500, [True] * 500)
+    assert 0 < slope < 2 and abs(offset) < 1, "finite where no reading is wrong"
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "right", "message"),
+    [
+        ([], [], "not one line"),
+        ([0.99] * 50 + [0.2] * 50, [False] * 50 + [True] * 50, "surer readings are not righter"),
+    ],
+)
+def test_what_no_confidence_fits_is_said(probabilities, right, message):
+    with pytest.raises(ValueError, match=message):
+        fit_confidence(probabilities, right)
+
+
+@pytest.fixture
+def codes(monkeypatch, models):
+    """A line reader "code" in the bundle, that sees logits of too sure a network; 300 lines with their texts."""
+    logits, texts = sample_logits(200, scale=2.0)
+    bundle_before = load_bundle(models)
+    save_bundle(replace(bundle_before, lines={"code": CODE, "other": replace(CODE, task="other")}), models)
+
+    def network(batch):
+        return {"logits": np.array([logits[256 * int(p[0, 0, 0]) + int(p[0, 0, 1])] for p in batch])}
+
+    def picture(number):
+        return np.full((16, 32, 3), (number // 256, number % 256, 0), np.uint8)
+
+    load = classmethod(lambda cls, task, path, runtime="auto": LineReader(network, load_bundle(path).lines[task]))
+    monkeypatch.setattr(LineReader, "load", load)
+    return [LineSample(picture(n), text, f"{n}.png") for n, text in enumerate(texts) if text]
+
+
+@pytest.fixture
+def code_set(codes, tmp_path):
+    """The lines as a TFDS set with a validation split only."""
+    root = tmp_path / "codes"
+    with LineSetWriter(root / LINES_NAME / "1.0.0", ["validation"]) as writer:
+        for sample in codes:
+            writer.add("validation", sample.image, sample.text, sample.name)
+        writer.close({sample.name: "validation" for sample in codes})
+    return root
+
+
+def test_line_readers_are_fitted(code_set, codes, models, capsys):
+    before = load_bundle(models)
+    assert calibrate.main(["lines", "--task", "code", "--dataset_path", str(code_set), "--models", str(models)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["lines"] == len(codes) and 0 < told["right"] <= told["read"] <= told["lines"]
+    assert told["temperature"] == pytest.approx(2.0, rel=0.12)
+    after = load_bundle(models)
+    code = after.lines["code"]
+    assert (code.temperature, code.slope, code.offset) == (told["temperature"], told["slope"], told["offset"])
+    assert replace(after, lines=before.lines) == before and after.lines["other"] == before.lines["other"]
+    assert told["mean_loss"]["fitted"] < told["mean_loss"]["plain"]
+    errors = told["calibration_error_on_the_fitted_lines"]
+    assert errors["fitted"] < errors["plain"]
+
+
+def test_no_more_lines_than_asked_and_nothing_written_in_a_dry_run(codes, models, monkeypatch, capsys):
+    monkeypatch.setattr(line_calibration, "load_lines", lambda paths, split: codes)
+    before = load_bundle(models)
+    arguments = ["--task", "code", "--dataset_path", "set", "--models", str(models), "--limit", "50", "--dry_run"]
+    assert calibrate.main(["lines", *arguments]) == 0
+    assert json.loads(capsys.readouterr().out)["lines"] == 50 and load_bundle(models) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "DATA", "--sets", "nowhere"], "nowhere"),
+        (["--data", "DATA", "--sets", "water", "--split", "validation"], "no photo of the sets ['water']"),
+        (["--data", "DATA", "--sets", "water", "--held_out", "MODELS"], "no splits.json"),
+        (["--data", "DATA", "--sets", "water", "--names", "absent.txt"], "absent.txt"),
+        (["lines", "--task", "plate", "--dataset_path", "DATA"], "no line reader for 'plate'"),
+    ],
+)
+def test_faults_are_one_line(arguments, message, meters, models, monkeypatch, capsys):
+    see(monkeypatch)
+    before = (models / "bundle.json").read_bytes()
+    named = {"DATA": str(meters), "MODELS": str(models)}
+    assert calibrate.main([*(named.get(each, each) for each in arguments), "--models", str(models)]) == 1
+    said = capsys.readouterr().err.strip().splitlines()
+    assert said[-1].startswith("calibrate.py: ") and message in said[-1]
+    assert not any("Traceback" in line for line in said) and (models / "bundle.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "d", "--sets", "s", "--split", "test"], "would flatter itself"),
+        (["lines", "--task", "plate", "--dataset_path", "d", "--split", "test"], "would flatter itself"),
+        (["lines", "--task", "plate"], "--dataset_path"),
+        (["lines", "--task", "plate", "--dataset_path", "d", "--limit", "0"], "at least 1"),
+        (["--sets", "s"], "--data"),
+    ],
+)
+def test_flags_that_cannot_be_meant_are_refused(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        calibrate.main(arguments)
+    assert stopped.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_an_empty_split_is_said(codes, models, monkeypatch):
+    monkeypatch.setattr(line_calibration, "load_lines", lambda paths, split: [])
+    with pytest.raises(ValueError, match="no lines to fit on in the split 'validation'"):
+        line_calibration.calibrate_lines("code", ["set"], "validation", models)
+    assert math.isnan(mean_loss([], [], "ab1", 1.0))
