@@ -21,6 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 _CORES = 0.9
 #: Only lists of photos and rows pass through it; the photos themselves do not.
 _OBJECT_STORE = 128 * 2**20
+_FOLDER = "/tmp/ray-"
+#: Ray waits 30 seconds for its own start, too short on a machine that is busy with other work: tried so often.
+_STARTS = 6
 
 
 class ClusterError(RuntimeError):
@@ -74,12 +77,13 @@ def quiet(log: Path) -> Iterator[TextIO]:
 
 
 @contextlib.contextmanager
-def cluster(address: str | None, workers: int | None) -> Iterator[int]:
+def cluster(address: str | None, workers: int | None, memo: Path) -> Iterator[int]:
     """Ray for the time of a `with`, which gives the number of workers.
 
     Args:
         address: of a running cluster, such as "10.0.0.1:6379" or "auto"; None starts Ray here, on loopback only.
         workers: how many; None takes as many as there are cores.
+        memo: a file for the name of Ray's temporary folder, so that what a killed run left there goes with the next.
 
     Raises:
         ClusterError: Ray is not installed, does not start or cannot be reached.
@@ -92,31 +96,51 @@ def cluster(address: str | None, workers: int | None) -> Iterator[int]:
     if ray.is_initialized():
         yield workers or _cores()
         return
-    # Sockets lie below it, and their paths must be short.
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp") if address is None else None
-    common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    folder = _new_folder(memo) if address is None else None
     try:
-        if address is None:
-            ray.init(
-                address="local",
-                num_cpus=max(_cores(), workers or 1),
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE,
-                _node_ip_address="127.0.0.1",
-                _temp_dir=folder,
-                **common,
-            )
-        else:
-            modules = [str(ROOT / "archive"), str(ROOT / "reader")]
-            ray.init(address=address, runtime_env={"py_modules": modules}, **common)
+        _start(address, max(_cores(), workers or 1), folder)
         yield workers or (_cores() if address is None else max(1, int(ray.cluster_resources().get("CPU", 1))))
-    except (ray.exceptions.RayError, ConnectionError, RuntimeError, AssertionError) as error:
-        raise ClusterError(f"Ray: {cause(error)}") from error
+    except (ray.exceptions.RayError, RuntimeError) as error:
+        raise error if isinstance(error, ClusterError) else ClusterError(f"Ray: {cause(error)}") from error
     finally:
         with contextlib.suppress(Exception):
             ray.shutdown()
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(address: str | None, cores: int, folder: str | None) -> None:
+    """Start Ray here, its files in `folder`, or join a cluster."""
+    import ray
+
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    if address is None:
+        options |= {"address": "local", "num_cpus": cores, "include_dashboard": False}
+        options |= {"object_store_memory": _OBJECT_STORE, "_node_ip_address": "127.0.0.1", "_temp_dir": folder}
+    else:
+        modules = [str(ROOT / "archive"), str(ROOT / "reader")]
+        options |= {"address": address, "runtime_env": {"py_modules": modules}}
+    for attempt in range(_STARTS):
+        try:
+            ray.init(**options)
+            return
+        except Exception as error:  # the kinds are many, and some are plain Exceptions
+            with contextlib.suppress(Exception):
+                ray.shutdown()
+            if "timed out" not in str(error) or attempt == _STARTS - 1:
+                where = "does not start" if address is None else f"at {address} cannot be reached"
+                raise ClusterError(f"Ray {where}: {cause(error)}") from error
+
+
+def _new_folder(memo: Path) -> str:
+    """A folder for Ray's sockets, whose paths must be short, and its logs."""
+    with contextlib.suppress(OSError):
+        left = memo.read_text(encoding="utf-8")
+        if left.startswith(_FOLDER):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=Path(_FOLDER).name, dir="/tmp")
+    memo.write_text(folder, encoding="utf-8")
+    return folder
 
 
 def _set_environment(local: bool) -> None:

@@ -84,6 +84,7 @@ def run(job: Job) -> Report:
         previous=hashlib.sha256(job.previous.read_bytes()).hexdigest() if job.previous else "",
         meter_pattern=pattern,
         max_per_day=job.max_per_day,
+        reading_date=job.reading_date.isoformat() if job.reading_date else None,
     )
     with Journal(job.out) as journal:
         _open(journal, settings, job)
@@ -123,7 +124,7 @@ def _read_parts(
     left = sum(journal.size(part) for part in missing)
     with (
         quiet(journal.folder / "ray.log") as screen,
-        cluster(job.address, job.workers) as workers,
+        cluster(job.address, job.workers, journal.folder / "ray.folder") as workers,
         tqdm(total=journal.count, initial=journal.count - left, unit=" photos", desc="reading", file=screen) as bar,
     ):
         workers = min(workers, left)

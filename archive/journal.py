@@ -54,6 +54,7 @@ class Settings:
         previous: hash of the file of previous readings; "" without one.
         meter_pattern: finds the meter's id in a photo's path; "" without previous readings.
         max_per_day: the greatest plausible increase, where the file says none.
+        reading_date: of photos that name none, ISO 8601; None for the day on which the run began.
     """
 
     source: str
@@ -64,6 +65,7 @@ class Settings:
     previous: str = ""
     meter_pattern: str = ""
     max_per_day: str | None = None
+    reading_date: str | None = None
 
 
 class Journal:

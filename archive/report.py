@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from archive.journal import Journal
 from archive.previous import excess
@@ -29,6 +30,8 @@ _ERROR = "could not be opened"
 _REVIEW_COLUMNS = (
     "path", "why", "text", "confidence", "rejected_text", "meter", "previous", "max_increase", "excess", "error",
 )  # fmt: skip
+#: Columns of the rows that decide whether and where a photo stands on that list.
+_JUDGED_BY = ("success", "reason", "plausible", "plausibility")
 
 
 @dataclass
@@ -86,7 +89,7 @@ class Report:
         bins = np.histogram(np.clip(confidence[success], 0, 1), _BINS, (0, 1))[0]
         self.histogram = [old + int(new) for old, new in zip(self.histogram, bins, strict=True)]
         if "plausible" in rows.column_names:
-            self.plausible = (self.plausible or 0) + rows.column("plausible").to_pylist().count(True)
+            self.plausible = (self.plausible or 0) + (pc.sum(rows.column("plausible")).as_py() or 0)
             self.plausibility = (self.plausibility or Counter()) + _counts(rows, "plausibility")
 
     def text(self) -> str:
@@ -157,20 +160,28 @@ def _to_check(journal: Journal) -> Iterator[dict[str, Any]]:
     First readings that cannot be, farthest out first: they would be billed. Then photos without a reading, since
     somebody must read them, those that cannot be opened first. Then readings that are not sure, least sure first.
     """
-    wanted = {"path", "success", "text", "confidence", "reason", "rejected_text", "error"}
-    wanted |= {"meter", "previous", "max_increase", "plausible", "plausibility"}
     for part in range(journal.parts):
         rows = journal.read_part(part)
-        for place, row in enumerate(rows.select([name for name in rows.column_names if name in wanted]).to_pylist()):
-            number = part * journal.part_size + place
+        rows = rows.select([name for name in rows.column_names if name in _REVIEW_COLUMNS + _JUDGED_BY])
+        rows = rows.append_column("number", pa.array(np.arange(rows.num_rows) + part * journal.part_size))
+        doubtful = pc.invert(rows.column("success")) if "plausible" not in rows.column_names else _not_plain(rows)
+        doubtful = pc.or_(doubtful, pc.less(rows.column("confidence"), SURE))
+        for row in rows.filter(doubtful).to_pylist():
             if row.get("plausible") is False:
                 beyond = excess(row["text"], row["previous"], row["max_increase"])
-                yield {**row, "rank": (0, -beyond, number), "why": row["plausibility"], "excess": f"{beyond:.2f}"}
+                rank, why = (0, -beyond), row["plausibility"]
+                row["excess"] = f"{beyond:.2f}"
             elif not row["success"]:
-                why = _ERROR if row["error"] else row["reason"]
-                yield {**row, "rank": (1, 0.0 if row["error"] else 1.0, number), "why": why}
-            elif row["confidence"] < SURE:
-                yield {**row, "rank": (2, row["confidence"], number), "why": "unsure"}
+                rank, why = (1, 0.0 if row["error"] else 1.0), _ERROR if row["error"] else row["reason"]
+            else:
+                rank, why = (2, row["confidence"]), "unsure"
+            yield {**row, "rank": (*rank, row["number"]), "why": why}
+
+
+def _not_plain(rows: pa.Table) -> pa.ChunkedArray:
+    """Rows without a reading, or with one that is implausible."""
+    implausible = pc.fill_null(pc.invert(rows.column("plausible")), False)
+    return pc.or_(pc.invert(rows.column("success")), implausible)
 
 
 def _review(rows: list[dict[str, Any]]) -> bytes:

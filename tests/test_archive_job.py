@@ -46,7 +46,7 @@ class Workers:
 @pytest.fixture
 def workers(monkeypatch):
     @contextmanager
-    def cluster(address, workers):
+    def cluster(address, workers, memo):
         yield workers or 2
 
     here = Workers()
