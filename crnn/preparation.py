@@ -85,13 +85,16 @@ def _prepare(task: str, path: Path, wish: LineWish, folder: Path, make: Made) ->
         files["savedmodel"] = f"{task}/1"
     float32 = OnnxNetwork(exported, threads=1)
     pictures = _lines(task, make, settings, CALIBRATION_SEED, CALIBRATION_LINES)
-    _compare(task, network, float32, saved, pictures[:COMPARED], settings)
-    if "onnx_int8" in wish.formats and _quantized(task, folder, float32, settings, pictures, make, wish.lines):
-        files |= {"onnx": f"{task}_int8.onnx", "onnx_int8": f"{task}_int8.onnx"}
+    checks = _compare(task, network, float32, saved, pictures[:COMPARED], settings)
+    if "onnx_int8" in wish.formats:
+        checks["onnx_int8"] = _quantized(task, folder, float32, settings, pictures, make, wish.lines)
+        if (folder / f"{task}_int8.onnx").is_file():
+            files |= {"onnx": f"{task}_int8.onnx", "onnx_int8": f"{task}_int8.onnx"}
     if set(wish.formats) == {"savedmodel"}:
         exported.unlink()
         files = {"savedmodel": files["savedmodel"]}
-    return replace(settings, files=files)
+        del checks["onnx_float32"]
+    return replace(settings, files=files, checks=checks)
 
 
 def _describe(config: LineConfig, before: LineSettings | None, sha256: str) -> LineSettings:
@@ -118,10 +121,12 @@ def _lines(task: str, make: Made, settings: LineSettings, seed: int, count: int)
 
 def _compare(
     task: str, model: keras.Model, onnx: Network, saved: Path | None, pictures: Sequence[UInt8], settings: LineSettings
-) -> None:
+) -> dict[str, str]:
+    """Proves that the exports answer as Keras does; how near they come, by kind of file."""
+    checks = {}
     batch = np.stack(pictures)  # more than one: exports that only take single pictures fail here
     truth = model.predict_on_batch(batch)
-    answers = {"onnx": onnx(batch)}
+    answers = {"onnx_float32": onnx(batch)}
     if saved is not None:
         answers["savedmodel"] = export.savedmodel_network(saved)(batch)
     wanted = _texts(truth["logits"], settings)
@@ -132,6 +137,8 @@ def _compare(
             raise MismatchError(f"{task} as {name} differs from Keras by {difference:.2g}; at most {TOLERANCE} wanted")
         if _texts(answer["logits"], settings) != wanted:
             raise MismatchError(f"{task} as {name} reads other texts than Keras")
+        checks[name] = f"used: at most {difference:.1e} from Keras"
+    return checks
 
 
 def _texts(logits: np.ndarray, settings: LineSettings) -> list[str]:
@@ -151,8 +158,8 @@ def _quantized(
     pictures: Sequence[UInt8],
     make: Made,
     count: int,
-) -> bool:
-    """Writes an int8 file; whether it reads as float32 does and is faster. Only then it stays."""
+) -> str:
+    """Writes an int8 file, which stays only if it reads as float32 does and is faster; the verdict on it."""
     path = folder / f"{task}_int8.onnx"
     # Recurrent layers and the classes stay in float32: there is little to gain, and errors would go through all steps.
     export.quantize_onnx(folder / f"{task}.onnx", path, pictures, ["Conv", "MaxPool"], lambda node: False)
@@ -168,10 +175,8 @@ def _quantized(
         verdict = f"at least {100 * AGREEMENT} % wanted"
     elif after >= before:
         verdict = "not faster"
-    print(
-        f"{task} int8: {same} of {count} readings as in float32, {after:.1f} ms instead of {before:.1f}: "
-        + (f"not used, {verdict}; float32 is used" if verdict else "used")
-    )
+    found = f"{same} of {count} readings as in float32, {after:.1f} ms instead of {before:.1f}"
+    print(f"{task} int8: {found}: " + (f"not used, {verdict}; float32 is used" if verdict else "used"))
     if verdict:
         path.unlink()
-    return not verdict
+    return f"not used, {verdict}: {found}" if verdict else f"used: {found}"

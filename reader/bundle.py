@@ -38,6 +38,7 @@ class Stage1Settings:
         input_size: side of the square input in pixels.
         files: file name in the bundle's folder by runtime, such as {"onnx": "stage1.onnx"}.
         source_sha256: of the .keras file from which the files were exported.
+        checks: what comparing each export with its source found, by runtime or kind of file, for the record.
         classes: names in the order of the outputs.
         score_threshold: a display with a lower score is not believed.
         illegible_threshold: a display is illegible when the shares of the illegible classes add up to more.
@@ -50,6 +51,7 @@ class Stage1Settings:
     input_size: int
     files: Mapping[str, str]
     source_sha256: str = ""
+    checks: Mapping[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] = STAGE1_CLASSES
     score_threshold: float = 0.3
     illegible_threshold: float = 0.5
@@ -67,6 +69,7 @@ class Stage2Settings:
         input_size: height and width of the input in pixels.
         files: file name in the bundle's folder by runtime.
         source_sha256: of the .keras file from which the files were exported.
+        checks: what comparing each export with its source found, by runtime or kind of file, for the record.
         classes: names in the order of the outputs.
         score_threshold: a box with a lower score is not looked at.
         margin: room around the display on each side, in heights of the display.
@@ -78,6 +81,7 @@ class Stage2Settings:
     input_size: tuple[int, int]
     files: Mapping[str, str]
     source_sha256: str = ""
+    checks: Mapping[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] = STAGE2_CLASSES
     score_threshold: float = 0.2
     margin: float = MARGIN

@@ -40,6 +40,7 @@ class LineSettings:
         fit: "stretch" the picture to the input, or keep its shape and "pad" with the colour of its border.
         files: file name in the bundle's folder by runtime, such as {"onnx": "plate.onnx"}.
         source_sha256: of the .keras file from which the files were exported.
+        checks: what comparing each export with its source found, by runtime or kind of file, for the record.
         min_length: fewer characters are no reading.
         max_length: more characters are no reading; None for as many as the network has steps for.
         pattern: what a reading looks like, in the form of `reader.line_pattern`; None for anything.
@@ -56,6 +57,7 @@ class LineSettings:
     fit: str = "stretch"
     files: Mapping[str, str] = field(default_factory=dict)
     source_sha256: str = ""
+    checks: Mapping[str, str] = field(default_factory=dict)
     min_length: int = 1
     max_length: int | None = None
     pattern: str | None = None

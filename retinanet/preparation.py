@@ -115,14 +115,18 @@ def prepare(wish: Wish, folder: Path, make_photo: Made, make_display: Made) -> B
     # One thread, here and for int8: their times can be compared, also where other work is going on.
     float32 = {stage: OnnxNetwork(folder / f"{stage}.onnx", threads=1) for stage in STAGES}
     inputs = _inputs(wish, bundle, float32, make_photo, make_display)
+    checks = {}
     for stage, model in detectors.items():
-        _compare(stage, model, float32[stage], inputs[stage], folder if "savedmodel" in wish.formats else None)
+        saved = folder if "savedmodel" in wish.formats else None
+        checks[stage] = _compare(stage, model, float32[stage], inputs[stage], saved)
     _compare_readings(detectors, float32, bundle, wish, make_photo)
-    chosen = _quantized(wish, bundle, folder, float32, inputs, make_photo) if "onnx_int8" in wish.formats else set()
+    if "onnx_int8" in wish.formats:
+        for stage, verdict in _quantized(wish, bundle, folder, float32, inputs, make_photo).items():
+            checks[stage]["onnx_int8"] = verdict
     if set(wish.formats) == {"savedmodel"}:
         for stage in STAGES:
             (folder / f"{stage}.onnx").unlink()
-    bundle = _named(bundle, wish.formats, chosen)
+    bundle = _named(bundle, folder, checks)
     save_bundle(bundle, folder)
     return bundle
 
@@ -203,10 +207,14 @@ def _inputs(
     return found
 
 
-def _compare(stage: str, model: keras.Model, onnx: Network, inputs: Sequence[UInt8], folder: Path | None) -> None:
+def _compare(
+    stage: str, model: keras.Model, onnx: Network, inputs: Sequence[UInt8], folder: Path | None
+) -> dict[str, str]:
+    """Proves that the exports answer as Keras does; how near they come, by kind of file."""
+    checks = {}
     batch = np.stack(inputs[:COMPARED])  # more than one: exports that only take single pictures fail here
     truth = model.predict_on_batch(batch)
-    answers = {"onnx": onnx(batch)}
+    answers = {"onnx_float32": onnx(batch)}
     if folder is not None:
         answers["savedmodel"] = savedmodel_network(folder / stage / "1")(batch)
     for name, answer in answers.items():
@@ -214,6 +222,8 @@ def _compare(stage: str, model: keras.Model, onnx: Network, inputs: Sequence[UIn
         print(f"{stage} {name}: at most {difference:.1e} from Keras")
         if not difference <= TOLERANCE:  # NaN is no agreement
             raise MismatchError(f"{stage} as {name} differs from Keras by {difference:.2g}; at most {TOLERANCE} wanted")
+        checks[name] = f"used: at most {difference:.1e} from Keras"
+    return checks
 
 
 def _compare_readings(
@@ -240,10 +250,10 @@ def _quantized(
     float32: Mapping[str, Network],
     inputs: Mapping[str, list[UInt8]],
     make_photo: Made,
-) -> set[str]:
-    """Writes int8 files and keeps those that read as float32 does and are faster; returns their stages."""
+) -> dict[str, str]:
+    """Writes int8 files and keeps those that read as float32 does and are faster; the verdict on each, by stage."""
     used = dict(float32)
-    kept: set[str] = set()
+    verdicts = {}
     photos = list(_photos(wish.validation, make_photo, VALIDATION_SEED, wish.photos))
     truth = _readings(bundle, float32, photos, "float32")
     for stage in STAGES:
@@ -262,16 +272,14 @@ def _quantized(
             verdict = f"at least {100 * AGREEMENT} % wanted"
         elif after >= before:
             verdict = "not faster"
-        print(
-            f"{stage} int8: {same} of {len(pairs)} readings as in float32, {after:.1f} ms instead of {before:.1f}: "
-            + (f"not used, {verdict}; float32 is used" if verdict else "used")
-        )
+        found = f"{same} of {len(pairs)} readings as in float32, {after:.1f} ms instead of {before:.1f}"
+        print(f"{stage} int8: {found}: " + (f"not used, {verdict}; float32 is used" if verdict else "used"))
+        verdicts[stage] = f"not used, {verdict}: {found}" if verdict else f"used: {found}"
         if verdict:
             path.unlink()
         else:
             used[stage] = candidate
-            kept.add(stage)
-    return kept
+    return verdicts
 
 
 def _readings(bundle: Bundle, networks: Mapping[str, Network], photos: Sequence[UInt8], title: str) -> list[str]:
@@ -281,19 +289,22 @@ def _readings(bundle: Bundle, networks: Mapping[str, Network], photos: Sequence[
     return [result.text if result.success else "" for result in results]
 
 
-def _named(bundle: Bundle, formats: Sequence[str], quantized: set[str]) -> Bundle:
+def _named(bundle: Bundle, folder: Path, checks: Mapping[str, Mapping[str, str]]) -> Bundle:
     """The bundle with its file names: "onnx" is the one to use, "onnx_float32" and "onnx_int8" are those there are."""
     files: dict[str, dict[str, str]] = {}
     for stage in STAGES:
         files[stage] = {}
-        if set(formats) & {"onnx", "onnx_int8"}:
-            files[stage] = {"onnx": f"{stage}.onnx", "onnx_float32": f"{stage}.onnx"}
-        if stage in quantized:
-            files[stage] |= {"onnx": f"{stage}_int8.onnx", "onnx_int8": f"{stage}_int8.onnx"}
-        if "savedmodel" in formats:
+        for kind, name in (("float32", f"{stage}.onnx"), ("int8", f"{stage}_int8.onnx")):
+            if (folder / name).is_file():
+                files[stage] |= {"onnx": name, f"onnx_{kind}": name}
+        if (folder / stage).is_dir():
             files[stage]["savedmodel"] = f"{stage}/1"
+    stages = {
+        stage: {kind: found for kind, found in checks[stage].items() if kind in files[stage] or kind == "onnx_int8"}
+        for stage in STAGES
+    }
     return replace(
         bundle,
-        stage1=replace(bundle.stage1, files=files["stage1"]),
-        stage2=replace(bundle.stage2, files=files["stage2"]),
+        stage1=replace(bundle.stage1, files=files["stage1"], checks=stages["stage1"]),
+        stage2=replace(bundle.stage2, files=files["stage2"], checks=stages["stage2"]),
     )

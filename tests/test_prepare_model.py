@@ -61,7 +61,14 @@ def test_all_formats_and_a_bundle_that_the_reader_takes(call, sources, tmp_path,
     assert (bundle.stage1.input_size, bundle.stage2.input_size, bundle.stage2.margin) == (64, (32, 96), 0.2)
     assert bundle.stage1.source_sha256 == preparation.sha256(sources / "stage1.keras")
     assert {"keras", "onnxruntime"} <= set(bundle.versions)
-    MeterReader.load(models).read(np.zeros((80, 90, 3), np.uint8))
+    assert bundle.stage1.checks["onnx_int8"] == "used: 1 of 1 readings as in float32, 1.0 ms instead of 2.0"
+    assert bundle.stage2.checks["onnx_int8"].startswith("not used, not faster: 1 of 1 readings")
+    for stage in (bundle.stage1, bundle.stage2):
+        assert set(stage.checks) == {"onnx_float32", "onnx_int8", "savedmodel"}
+        assert "from Keras" in stage.checks["onnx_float32"] and "from Keras" in stage.checks["savedmodel"]
+    photo = np.zeros((80, 90, 3), np.uint8)
+    answers = [MeterReader.load(models, name).read(photo) for name in ("auto", "onnx", "savedmodel")]
+    assert {answer.reason for answer in answers} == {"no_display"}
 
 
 @pytest.mark.parametrize(
@@ -144,9 +151,9 @@ def test_the_shipped_models_are_the_shipped_weights(stage):
     if not source.exists() or not (DEFAULT_FOLDER / "bundle.json").exists():
         pytest.skip(f"no shipped weights yet: {source.name} or deploy/models/bundle.json is missing")
     from reader.runtime import OnnxNetwork
-    from training.export import largest_difference
     from retinanet.model import detector
     from retinanet.release import load
+    from training.export import largest_difference
 
     settings = json.loads((DEFAULT_FOLDER / "bundle.json").read_text())[stage]
     assert settings["source_sha256"] == preparation.sha256(source)

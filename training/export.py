@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from reader.runtime import SavedModelNetwork
 from reader.types import UInt8
 
 Outputs = Mapping[str, Any]
@@ -47,18 +48,8 @@ def save_savedmodel(model: keras.Model, folder: Path) -> None:
 
 
 def savedmodel_network(folder: Path) -> Callable[[UInt8], Outputs]:
-    """The signature of a SavedModel as a function on numpy arrays."""
-    import tensorflow as tf
-
-    loaded = tf.saved_model.load(str(folder))
-    serve = loaded.signatures["serving_default"]
-
-    def run(batch: UInt8) -> Outputs:
-        # `loaded` is named here so that its variables live as long as this function.
-        assert loaded is not None
-        return {name: value.numpy() for name, value in serve(image=tf.constant(batch)).items()}
-
-    return run
+    """A SavedModel as a function on numpy arrays, loaded as the server loads it."""
+    return SavedModelNetwork(folder)
 
 
 def quantize_onnx(
