@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,7 @@ def _meters(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _lines(args: argparse.Namespace) -> dict[str, Any]:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own lines would bury ours
     from benchmarks.line_calibration import calibrate_lines
 
     write = not args.dry_run

@@ -7,7 +7,6 @@ probability are right (Platt 1999).
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -203,7 +202,6 @@ def _error(settings: LineSettings, probabilities: Sequence[float], right: Sequen
 
 def _views(paths: Sequence[Path], split: str, settings: LineSettings, limit: int | None) -> Iterator[tuple[UInt8, str]]:
     """The lines of a split as the reader shows them to the network, (h, w, 3) uint8, and their texts."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if settings.task != DISPLAY_TASK:
         lines = load_lines(paths, split)
         for sample in evenly(lines, limit or len(lines)):
