@@ -13,6 +13,10 @@ EXAMPLES = """examples:
   python train_stage1.py --dataset_path datasets/my_meters --initial_weights retinanet/stage1.keras --output mine.keras
   python train_stage1.py --dataset_path datasets/my_meters --resume_training
   python train_stage1.py --dataset_path datasets/my_meters --preview augmented.png
+
+on several machines, the same on each but for its index (checkpoints are written by the first one):
+  TF_CONFIG='{"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}}' \\
+    python train_stage1.py --dataset_path datasets/my_meters
 """
 
 

@@ -79,7 +79,7 @@ def fit_lines(
         check_same(embedded_config(model), config, f"--resume_training: {run.checkpoints}")
     shown: Any = DISPLAY_AUGMENTATION if samples and isinstance(samples[0], Stage2Sample) else augmentation
     write_json_atomic(run.logs / "config.json", {"network": config.to_dict(), "augmentation": shown})
-    feed = Feed(_examples(samples, config, augmentation, run.seed), chances, run, int(state.get("epoch", 0)))
+    feed = Feed(examples(samples, config, augmentation, run.seed), chances, run, int(state.get("epoch", 0)))
 
     def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
         return evaluate_lines(network, config, validation)
@@ -89,9 +89,10 @@ def fit_lines(
     return fit(model, feed, run, state, evaluate, "score", callbacks, verbose, measured_on)
 
 
-def _examples(
+def examples(
     samples: Sequence[Sample], config: LineConfig, augmentation: LineAugmentation, seed: int
 ) -> Callable[[int, np.random.Generator], Example]:
+    """What `training.loop.Feed` makes batches of: a view of a line and its classes; `seed` draws exchanged digits."""
     displays = [s for s in samples if isinstance(s, Stage2Sample)]
     pool = DigitPool.collect(displays, seed=seed) if displays else None
 
@@ -110,7 +111,7 @@ def augmented_views(
     samples: Sequence[Sample], config: LineConfig, count: int, seed: int = 0
 ) -> list[tuple[UInt8, str]]:
     """Random training views with their texts, as the network sees them."""
-    make = _examples(samples, config, AUGMENTATIONS.get(config.task, LineAugmentation()), seed)
+    make = examples(samples, config, AUGMENTATIONS.get(config.task, LineAugmentation()), seed)
     rng = np.random.default_rng(seed)
     made = [make(int(i), rng) for i in rng.integers(len(samples), size=count)]
     texts = [targets["logits"][: config.max_length] for _, targets in made]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crnn.config import LineConfig, task_config
+from training import workers
 from training.datasets import DatasetError, load_stage2
 from training.flags import run_config
 from training.line_sets import load_lines
@@ -93,6 +94,7 @@ def train(args: argparse.Namespace) -> keras.callbacks.History:
         FileNotFoundError: nothing to resume from.
         ValueError: lines that the network cannot have, or initial weights that do not fit.
     """
+    workers.connect()  # before TensorFlow computes anything
     sets, validation = load_sets(args)
     config = network_config(args)
     from crnn import fit  # TensorFlow, seconds to import: only when there is something to train on
@@ -122,19 +124,20 @@ def load_sets(args: argparse.Namespace) -> tuple[list[list], list]:
         DatasetError: a set that cannot be read or has no training pictures.
     """
     config = network_config(args)
-    sets = [_load(path, "train", config) for path in args.dataset_path]
+    sets = [load_training(path, "train", config) for path in args.dataset_path]
     for path, samples in zip(args.dataset_path, sets, strict=True):
         print(f"{path}: {len(samples)} training pictures")
         if not samples:
             raise DatasetError(f"{path}: the split 'train' is empty")
-    validation = [s for path in args.dataset_path for s in _load(path, "validation", config)]
+    validation = [s for path in args.dataset_path for s in load_training(path, "validation", config)]
     told = "" if validation else ": the weights of the last epoch will count as the best"
     print(f"{len(validation)} validation pictures{told}")
     # Evenly over all sets, the same ones in every epoch and run.
     return sets, validation[:: -(-len(validation) // args.max_validation) or 1]
 
 
-def _load(path: Path, split: str, config: LineConfig) -> Sequence[Any]:
+def load_training(path: Path, split: str, config: LineConfig) -> Sequence[Any]:
+    """One split of a set, its pictures as large as training wants them; see `load_sets`."""
     if config.task != "display":
         return load_lines([path], split, max_height=_KEPT_HEIGHTS * config.input_size[0])
     return [s for s in load_stage2([path], split, max_side=_KEPT_HEIGHTS * config.input_size[1]) if _plain_digits(s)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,46 @@ class Weighted:
     weight: float
 
 
-def _chances(sets: Sequence[Weighted]) -> list[float]:
+def chances(sets: Sequence[Weighted]) -> list[float]:
+    """How often each sample of all sets is drawn, in any scale."""
     return [s.weight / max(len(s.samples), 1) for s in sets for _ in s.samples]
 
 
+def losses(config: NetworkConfig) -> dict[str, keras.losses.Loss]:
+    """What a stage's network is trained with, by output."""
+    regression, weight = ("corners", CORNER_WEIGHT) if isinstance(config, Stage1Config) else ("boxes", 1.0)
+    return {"classes": WeightedFocalLoss(alpha=CLASS_BALANCE), regression: ScaledSmoothL1(weight)}
+
+
+def examples_stage1(
+    samples: Sequence[Stage1Sample], config: Stage1Config, augmentation: Stage1Augmentation
+) -> Callable[[int, np.random.Generator], Example]:
+    """What `training.loop.Feed` makes batches of: a view of a photo and its targets."""
+    targets = Stage1Targets(config)
+
+    def make(index: int, rng: np.random.Generator) -> Example:
+        image, corners, labels = stage1_view(samples[index], config.input_size, rng, augmentation)
+        return image, targets(corners, labels)
+
+    return make
+
+
+def examples_stage2(
+    samples: Sequence[Stage2Sample], config: Stage2Config, augmentation: Stage2Augmentation, seed: int
+) -> Callable[[int, np.random.Generator], Example]:
+    """The same of displays; `seed` chooses the digits that are exchanged."""
+    targets = Stage2Targets(config)
+    pool = DigitPool.collect(samples, seed=seed)
+
+    def make(index: int, rng: np.random.Generator) -> Example:
+        image, boxes, labels = stage2_view(samples[index], config.input_size, rng, augmentation, pool)
+        return image, targets(boxes, labels)
+
+    return make
+
+
 def _model(
-    config: NetworkConfig, run: RunConfig, resume: bool, initial: Path | None, regression: str, weight: float
+    config: NetworkConfig, run: RunConfig, resume: bool, initial: Path | None
 ) -> tuple[keras.Model, dict[str, Any]]:
     def create() -> keras.Model:
         network = build(config)
@@ -63,8 +97,7 @@ def _model(
             network.set_weights(source.get_weights())
         return network
 
-    losses = {"classes": WeightedFocalLoss(alpha=CLASS_BALANCE), regression: ScaledSmoothL1(weight)}
-    model, state = prepare(create, losses, run, resume)
+    model, state = prepare(create, losses(config), run, resume)
     if resume:
         _check_same(embedded_config(model), config, f"--resume_training: {run.checkpoints}")
     return model, state
@@ -103,15 +136,10 @@ def fit_stage1(
     """Trains stage 1 on `sets`; keeps the weights with the best share of displays found on `validation`."""
     config, augmentation = config or Stage1Config(), augmentation or Stage1Augmentation()
     samples = [s for w in sets for s in w.samples]
-    targets = Stage1Targets(config)
-
-    def make(index: int, rng: np.random.Generator) -> Example:
-        image, corners, labels = stage1_view(samples[index], config.input_size, rng, augmentation)
-        return image, targets(corners, labels)
-
-    model, state = _model(config, run, resume, initial, "corners", CORNER_WEIGHT)
+    model, state = _model(config, run, resume, initial)
     write_json_atomic(run.logs / "config.json", {"network": config.to_dict(), "augmentation": augmentation})
-    feed = Feed(make, _chances(sets), run, int(state.get("epoch", 0)))
+    make = examples_stage1(samples, config, augmentation)
+    feed = Feed(make, chances(sets), run, int(state.get("epoch", 0)))
 
     def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
         return evaluate_stage1(network, config, validation, augmentation.fill)
@@ -181,16 +209,10 @@ def fit_stage2(
     """Trains stage 2 on `sets`; keeps the weights with the most displays of `validation` wholly right."""
     config, augmentation = config or Stage2Config(), augmentation or Stage2Augmentation()
     samples = [s for w in sets for s in w.samples]
-    targets = Stage2Targets(config)
-    pool = DigitPool.collect(samples, seed=run.seed)
-
-    def make(index: int, rng: np.random.Generator) -> Example:
-        image, boxes, labels = stage2_view(samples[index], config.input_size, rng, augmentation, pool)
-        return image, targets(boxes, labels)
-
-    model, state = _model(config, run, resume, initial, "boxes", 1.0)
+    model, state = _model(config, run, resume, initial)
     write_json_atomic(run.logs / "config.json", {"network": config.to_dict(), "augmentation": augmentation})
-    feed = Feed(make, _chances(sets), run, int(state.get("epoch", 0)))
+    make = examples_stage2(samples, config, augmentation, run.seed)
+    feed = Feed(make, chances(sets), run, int(state.get("epoch", 0)))
 
     def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
         return evaluate_stage2(network, config, validation)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from retinanet.config import Stage1Config, Stage2Config
 from retinanet.sheets import LAYOUT, augmented_tiles
+from training import workers
 from training.datasets import DatasetError, load_stage1, load_stage2
 from training.flags import run_config
 from training.preview import write_sheet
@@ -56,6 +57,7 @@ def train(stage: int, args: argparse.Namespace) -> keras.callbacks.History:
         FileNotFoundError: nothing to resume from.
         ValueError: an initial network that does not fit.
     """
+    workers.connect()  # before TensorFlow computes anything
     sets, validation = load_sets(stage, args)
     config = _network(stage, args)
     from retinanet import fit  # TensorFlow, seconds to import: only when there is something to train on

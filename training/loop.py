@@ -22,6 +22,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from training import workers
 from training.run import OPTIMIZERS, RunConfig
 
 Batch = tuple[np.ndarray, dict[str, np.ndarray]]
@@ -33,6 +34,8 @@ _STATE = "run_state.json"
 
 class Feed(keras.utils.PyDataset):
     """Batches made on the fly; batch i of epoch e is the same whenever and wherever it is made.
+
+    Of several workers each makes every so many-th sample of a batch; together they make the batch that one would make.
 
     Args:
         make: (index of the sample, generator) -> (image, targets by name).
@@ -51,6 +54,8 @@ class Feed(keras.utils.PyDataset):
         super().__init__(workers=run.workers, use_multiprocessing=False, max_queue_size=8)
         self.make, self.run, self.epoch = make, run, first_epoch
         self.chance = np.asarray(weights, np.float64) / np.sum(weights)
+        among = workers.current()
+        self.mine = range(among.index, run.batch_size, among.count)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -58,9 +63,10 @@ class Feed(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> Batch:
         """Batch `index` of the present epoch."""
-        rng = np.random.default_rng([self.run.seed, self.epoch, index])
-        chosen = rng.choice(len(self.chance), self.run.batch_size, p=self.chance)
-        return stack([self.make(int(i), rng) for i in chosen])
+        seed = [self.run.seed, self.epoch, index]
+        chosen = np.random.default_rng(seed).choice(len(self.chance), self.run.batch_size, p=self.chance)
+        # A generator for each sample; from 1, since a seed with a 0 behind it is the same seed.
+        return stack([self.make(int(chosen[i]), np.random.default_rng([*seed, i + 1])) for i in self.mine])
 
     def on_epoch_end(self) -> None:
         """Other views in the next epoch."""
@@ -186,6 +192,9 @@ class EpochEnd(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """See the class."""
         logs = {} if logs is None else logs
+        together = workers.current()
+        logs.update(together.means(logs))
+        together.average(self.model.non_trainable_variables)
         pictures = self.run.steps_per_epoch * self.run.batch_size
         logs["pictures_per_second"] = pictures / (time.perf_counter() - self.started)
         logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
@@ -193,6 +202,11 @@ class EpochEnd(keras.callbacks.Callback):
             print(f"epoch {epoch + 1}: the loss is {logs['loss']}; try a smaller --learning_rate")
             self.model.stop_training = True
             return
+        if together.first:
+            self._validate_and_save(epoch, logs)
+        self.model.stop_training = together.decided(self.model.stop_training)
+
+    def _validate_and_save(self, epoch: int, logs: dict[str, float]) -> None:
         self._swap()
         try:
             measures = self.evaluate(self.model, epoch)
@@ -235,19 +249,36 @@ def prepare(
 
     Raises:
         FileNotFoundError: asked to resume where there is no checkpoint.
-        ValueError: the checkpoint is none, or another optimizer's.
+        ValueError: the checkpoint is none, or another optimizer's; or a batch that workers cannot share.
+        ConnectionError: of several workers another one is gone.
     """
-    keras.utils.set_random_seed(run.seed)
+    together = workers.current()
+    _check_shares(run, together)
+    keras.utils.set_random_seed(run.seed + together.index)  # so that each worker leaves out (dropout) other units
     keras.mixed_precision.set_dtype_policy(run.precision)
     latest = run.checkpoints / "latest.keras"
-    state = read_state(latest) if resume else {}
+    stored = resume and together.first  # the others get everything from the first worker
+    state = read_state(latest) if stored else {}
     with all_devices(run.batch_size):
-        model = keras.models.load_model(latest) if resume else build()
+        model = keras.models.load_model(latest) if stored else build()
         fresh = optimizer(run)
-        if resume:
+        if stored:
             _take_over(fresh, model, latest)
-        model.compile(fresh, loss=losses)
-    return model, state
+        # XLA knows no sums over several workers.
+        model.compile(fresh, loss=losses, jit_compile="auto" if together.count == 1 else False)
+    together.average_gradients(fresh)
+    with together.watching_others():
+        epoch = together.begin_alike(model, int(state.get("epoch", 0)))
+    return model, state if together.first else {"epoch": epoch}
+
+
+def _check_shares(run: RunConfig, together: workers.Workers) -> None:
+    """Raises ValueError where several workers cannot train together."""
+    if run.batch_size % together.count:
+        raise ValueError(f"--batch_size: a multiple of {together.count}, the workers, wanted; {run.batch_size} came")
+    if together.count > 1 and run.precision == "mixed_float16":
+        # Each worker would scale its loss and skip steps on its own.
+        raise ValueError("--precision mixed_float16 came; several workers want mixed_bfloat16 or float32")
 
 
 def _take_over(fresh: keras.optimizers.Optimizer, model: keras.Model, path: Path) -> None:
@@ -270,7 +301,8 @@ def _take_over(fresh: keras.optimizers.Optimizer, model: keras.Model, path: Path
 def all_devices(batch_size: int) -> contextlib.AbstractContextManager[Any]:
     """Within it a model is made that trains on all GPUs of this machine, where the backend is TensorFlow.
 
-    Each GPU gets a part of every batch; with one GPU or none nothing changes.
+    Each GPU gets a part of every batch; with one GPU or none nothing changes. Nor does it with several workers: there
+    a process has one GPU (CUDA_VISIBLE_DEVICES).
 
     Args:
         batch_size: pictures in a batch, which the GPUs share.
@@ -279,7 +311,7 @@ def all_devices(batch_size: int) -> contextlib.AbstractContextManager[Any]:
         ValueError: fewer pictures than GPUs.
     """
     devices = _gpus()
-    if len(devices) < 2:
+    if len(devices) < 2 or workers.current().count > 1:
         return contextlib.nullcontext()
     if batch_size < len(devices):
         raise ValueError(f"--batch_size of at least {len(devices)} wanted, a picture for each GPU; {batch_size} came")
@@ -309,19 +341,24 @@ def fit(
     verbose: int = 1,
     measured_on: str = "",
 ) -> keras.callbacks.History:
-    """Trains from `state` to the run's last epoch."""
+    """Trains from `state` to the run's last epoch.
+
+    Raises:
+        ConnectionError: of several workers another one is gone.
+    """
+    together = workers.current()
     if int(state.get("epoch", 0)) >= run.epochs:
         print(f"nothing to do: {state['epoch']} epochs are done, --epochs asks for {run.epochs}")
-    write_json_atomic(run.logs / "run.json", dataclasses.asdict(run))
-    return model.fit(
-        feed,
-        shuffle=False,  # the feed draws at random itself; Keras would change the order of batches after a resume
-        epochs=run.epochs,
-        initial_epoch=int(state.get("epoch", 0)),
-        callbacks=[
-            EpochEnd(run, evaluate, best_by, state, measured_on),
-            *callbacks,
-            keras.callbacks.TensorBoard(str(run.logs), write_graph=True, update_freq="epoch"),
-        ],
-        verbose=verbose,
-    )
+    watching: list[keras.callbacks.Callback] = []
+    if together.first:
+        write_json_atomic(run.logs / "run.json", dataclasses.asdict(run))
+        watching = [*callbacks, keras.callbacks.TensorBoard(str(run.logs), write_graph=True, update_freq="epoch")]
+    with together.watching_others():
+        return model.fit(
+            feed,
+            shuffle=False,  # the feed draws at random itself; Keras would change the order of batches after a resume
+            epochs=run.epochs,
+            initial_epoch=int(state.get("epoch", 0)),
+            callbacks=[EpochEnd(run, evaluate, best_by, state, measured_on), *watching],
+            verbose=verbose if together.first else 0,
+        )
