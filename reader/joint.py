@@ -41,7 +41,7 @@ class JointRules:
         moves: of those cuts: along the display, across it, and outwards on every side, in heights of the display.
     """
 
-    line: float = 1.0
+    line: float = 2.0
     boxes: float = 1.0
     other_length: float = -4.0
     candidates: int = 6
