@@ -8,6 +8,9 @@ import pytest
 from reader.joint import JointRules, LineView, settle
 from reader.types import Digit
 
+#: Both opinions weigh alike.
+EVEN = JointRules(line=1.0, boxes=1.0)
+
 
 def view(text, sure=0.9, steps=16, width=160):
     """A line reader that sees a text, each digit at every other step with probability `sure`, the others alike."""
@@ -47,15 +50,15 @@ def detected(text, sure=0.9):
 )
 def test_both_opinions_together(boxes, boxes_sure, line, line_sure, text):
     digits, rows = detected(boxes, boxes_sure)
-    made, log_probability = settle(digits, rows, view(line, line_sure), JointRules())
+    made, log_probability = settle(digits, rows, view(line, line_sure), EVEN)
     assert "".join(digit.text for digit in made) == text
     assert -math.inf < log_probability <= 0
 
 
 def test_agreement_is_surer_than_disagreement():
     digits, rows = detected("123", 0.8)
-    agreed, _ = settle(digits, rows, view("123", 0.8), JointRules())
-    doubted, _ = settle(digits, rows, view("128", 0.8), JointRules())
+    agreed, _ = settle(digits, rows, view("123", 0.8), EVEN)
+    doubted, _ = settle(digits, rows, view("128", 0.8), EVEN)
     assert min(d.confidence for d in agreed) > 0.9
     assert doubted[2].confidence < 0.75 < doubted[0].confidence
     assert all(0 <= d.confidence <= 1 for d in [*agreed, *doubted])
@@ -63,7 +66,7 @@ def test_agreement_is_surer_than_disagreement():
 
 def test_digits_that_only_the_line_reader_saw_stand_where_it_saw_them():
     digits, rows = detected("13", 0.9)
-    made, _ = settle(digits, rows, view("123", 0.99), JointRules())
+    made, _ = settle(digits, rows, view("123", 0.99), EVEN)
     middles = [float(d.box[0] + d.box[2]) / 2 for d in made]
     assert middles == pytest.approx([15, 35, 55], abs=3)  # steps 1, 3, 5 of 10 pixels each
     assert all(d.box[1] == 5 and d.box[3] == 45 for d in made)
@@ -74,7 +77,7 @@ def test_of_a_drum_between_two_digits_the_other_one_stays_the_alternative():
     digits[1] = Digit("2", 0.5, digits[1].box, alternative="3")
     rows[1] = 0.01
     rows[1, [2, 3]] = 0.5, 0.4
-    made, _ = settle(digits, rows, view("13", 0.95), JointRules())
+    made, _ = settle(digits, rows, view("13", 0.95), EVEN)
     assert (made[1].text, made[1].alternative) == ("3", "2")
 
 
@@ -90,5 +93,5 @@ def test_moved_cuts_decide_with_the_first_one():
     one, other = view("128", 0.55), view("123", 0.9)
     both = LineView((*one.views, *other.views), one.left, one.right, one.top, one.bottom)
     digits, rows = detected("12x", 0.9)
-    assert "".join(d.text for d in settle(digits, rows, one, JointRules())[0]) == "128"
-    assert "".join(d.text for d in settle(digits, rows, both, JointRules())[0]) == "123"
+    assert "".join(d.text for d in settle(digits, rows, one, EVEN)[0]) == "128"
+    assert "".join(d.text for d in settle(digits, rows, both, EVEN)[0]) == "123"

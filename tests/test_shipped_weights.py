@@ -10,7 +10,10 @@ import pytest
 from reader import MeterReader
 from reader.bundle import load_bundle
 from reader.geometry import quad_iou
+from reader.line_settings import LINE_TASKS
+from reader.lines import LineReader
 from reader.runtime import OnnxNetwork
+from synthesis.lines import make_line
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "deploy" / "models"
@@ -58,3 +61,19 @@ def test_the_exports_are_made_from_the_keras_files(stage):
 @pytest.mark.parametrize("stage", ["stage1", "stage2"])
 def test_files_stay_small(stage):
     assert (ROOT / "retinanet" / f"{stage}.keras").stat().st_size < 15e6
+
+
+@pytest.mark.parametrize("task", [*LINE_TASKS, "display"])
+def test_line_readers_come_from_the_committed_keras_files(task):
+    settings = load_bundle().lines[task]
+    source = (ROOT / "crnn" / f"{task}.keras").read_bytes()
+    assert settings.source_sha256 == hashlib.sha256(source).hexdigest()
+
+
+@pytest.mark.parametrize(("task", "least"), [("price", 0.7), ("plate", 0.6), ("captcha", 0.8), ("handwritten", 0.6)])
+def test_made_lines_are_read(task, least):
+    """Lines that no training saw. The shares are low on purpose: made lines are harder than real ones."""
+    reader = LineReader.load(task, threads=1)
+    lines = [make_line(task, np.random.default_rng([9, number])) for number in range(40)]
+    right = sum(reader.read(picture).text == text for picture, text in lines)
+    assert right >= least * len(lines), f"{right} of {len(lines)}"
