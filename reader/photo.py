@@ -59,11 +59,18 @@ class Photo:
         shape: (H, W, 3) of the whole photo.
     """
 
-    def __init__(self, shape: tuple[int, int, int], make_level: Callable[[int], Level]) -> None:
+    def __init__(self, shape: tuple[int, int, int], decode: Callable[[int], Level], decoded: int) -> None:
+        """A photo that is still to be decoded.
+
+        Args:
+            shape: (H, W, 3) of the whole photo.
+            decode: gives the level 1 / by of its size.
+            decoded: levels coarser than this one are averaged from it, which takes less time than decoding.
+        """
         self.shape = shape
-        self._make_level = make_level
+        self._decode = decode
+        self._decoded = decoded
         self._levels: dict[int, Level] = {}
-        self._coarsest = coarsest(shape)
 
     @classmethod
     def of(cls, photo: UInt8 | Photo) -> Photo:
@@ -71,8 +78,8 @@ class Photo:
         if isinstance(photo, Photo):
             return photo
         height, width = photo.shape[:2]
-        pixels = photo
-        return cls((height, width, 3), lambda by: Level(_averaged(pixels, by), by))
+        whole = Level(photo, 1)
+        return cls((height, width, 3), lambda by: whole, 1)
 
     @property
     def pixels(self) -> UInt8:
@@ -86,12 +93,11 @@ class Photo:
     def level(self, by: int) -> Level:
         """The photo at 1 / `by` of its size; by is 1, 2, 4 or 8."""
         if by not in self._levels:
-            if by > self._coarsest > 1:  # made of the picture that is there anyway
-                start = self.level(self._coarsest)
-                level = replace(start, pixels=_averaged(start.pixels, by // start.by), by=by)
+            if by > self._decoded:
+                finer = self.level(by // 2)
+                self._levels[by] = replace(finer, pixels=_halved(finer.pixels), by=by)
             else:
-                level = self._make_level(by)
-            self._levels[by] = level
+                self._levels[by] = self._decode(by)
         return self._levels[by]
 
     def overview(self, size: int) -> tuple[UInt8, npt.NDArray[np.float64]]:
@@ -109,7 +115,7 @@ class Photo:
 
     def _fine_enough(self, shrinks: float) -> int:
         """The coarsest level for a result that has one pixel for `shrinks` photo pixels; small photos have but one."""
-        by = _COARSEST if self._coarsest > 1 else 1
+        by = _COARSEST if coarsest(self.shape) > 1 else 1
         while by > 1 and shrinks < ENOUGH * by:
             by //= 2
         return by
@@ -140,8 +146,9 @@ def open_photo(source: Source, max_pixels: int = MAX_PIXELS) -> Photo:
         top = height - by * pixels.shape[0] if mirror_y else 0
         return Level(pixels, by, left, top)
 
-    photo = Photo((height, width, 3), decode)
-    photo.level(coarsest(photo.shape))
+    overview = coarsest((height, width))
+    photo = Photo((height, width, 3), decode, overview)
+    photo.level(overview)
     return photo
 
 
@@ -162,12 +169,9 @@ def _jpeg_header(data: bytes) -> Header | None:
     return header if header is not None and header.format == "jpeg" else None
 
 
-def _averaged(pixels: UInt8, by: int) -> UInt8:
-    """Means of `by` x `by` pixels; those that reach over the edge take its pixels again."""
-    if by == 1:
-        return pixels
-    height, width = (-(-side // by) for side in pixels.shape[:2])
-    below, right = height * by - pixels.shape[0], width * by - pixels.shape[1]
-    if below or right:
-        pixels = np.asarray(cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
-    return resize(pixels, (height, width))
+def _halved(pixels: UInt8) -> UInt8:
+    """Means of 2 x 2 pixels; those that reach over the edge take its pixels again."""
+    height, width = pixels.shape[:2]
+    if height % 2 or width % 2:
+        pixels = np.asarray(cv2.copyMakeBorder(pixels, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8)
+    return resize(pixels, ((height + 1) // 2, (width + 1) // 2))
