@@ -35,6 +35,8 @@ class JointRules:
         line: weight of the line reader's log probability.
         boxes: weight of the detector's.
         other_length: the detector's log probability of having seen a place too few or too many.
+        fills: where the detector could not tell a digit, or saw fewer or more, the line reader's text must have at
+            least this probability to be read instead; what neither of them is sure of stays unknown.
         candidates: how many of the line reader's texts are looked at.
         width: of its beam search.
         sure: where a digit is less sure than this, the line reader looks at cuts that are moved a little too.
@@ -44,6 +46,7 @@ class JointRules:
     line: float = 2.0
     boxes: float = 1.0
     other_length: float = -4.0
+    fills: float = 0.1
     candidates: int = 6
     width: int = 8
     sure: float = 0.0
@@ -108,6 +111,9 @@ def settle(
     shares = np.exp(scores - scores.max())
     shares /= shares.sum()
     chosen = names[int(shares.argmax())]
+    doubtful = len(chosen) != len(digits) or any(digit.text == UNKNOWN for digit in digits)
+    if doubtful and known[chosen].log_probability < math.log(rules.fills):
+        return list(digits), known[chosen].log_probability
     if len(chosen) == len(digits):
         return _renamed(digits, chosen, names, shares), known[chosen].log_probability
     return _placed(known[chosen], view, names, shares), known[chosen].log_probability

@@ -92,6 +92,13 @@ def test_a_weight_of_nothing_silences_an_opinion():
 def test_moved_cuts_decide_with_the_first_one():
     one, other = view("128", 0.55), view("123", 0.9)
     both = LineView((*one.views, *other.views), one.left, one.right, one.top, one.bottom)
-    digits, rows = detected("12x", 0.9)
+    digits, rows = detected("124", 0.2)
     assert "".join(d.text for d in settle(digits, rows, one, EVEN)[0]) == "128"
     assert "".join(d.text for d in settle(digits, rows, both, EVEN)[0]) == "123"
+
+
+@pytest.mark.parametrize(("sure", "text"), [(0.95, "123"), (0.6, "1x3")])
+def test_what_neither_is_sure_of_stays_unknown(sure, text):
+    digits, rows = detected("1x3", 0.9)
+    made, _ = settle(digits, rows, view("123", sure), EVEN)  # 0.95 ** 16 is 0.44, 0.6 ** 16 nearly nothing
+    assert "".join(digit.text for digit in made) == text
