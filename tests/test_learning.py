@@ -78,7 +78,7 @@ def test_an_overfitted_photo_is_read_from_end_to_end(photo, tmp_path):
     whole = Stage1Sample(photo.image, photo.corners[None], label, "made.jpg")
     display = stage2_sample(photo)
 
-    run1, run2 = run_in(tmp_path, "stage1", 70), run_in(tmp_path, "stage2", 70)
+    run1, run2 = run_in(tmp_path, "stage1", 70), run_in(tmp_path, "stage2", 110)
     first = fit_stage1([Weighted([whole], 1)], [whole], run1, STAGE1, GENTLE1, verbose=0)
     second = fit_stage2([Weighted([display], 1)], [display], run2, STAGE2, GENTLE2, verbose=0)
     for history in (first.history, second.history):
