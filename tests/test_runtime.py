@@ -212,3 +212,44 @@ def test_recognize_on_a_gpu_that_is_not_there(models, capsys, monkeypatch):
     assert recognize.main(["x.jpg", "--models", str(models), "--device", "gpu"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("recognize.py: device gpu: ") and error.count("\n") == 1
+
+
+def test_the_server_says_in_one_line_that_a_runtime_has_no_files(tmp_path, capsys):
+    pytest.importorskip("onnx")
+    from deploy import serve
+
+    save_fixed_bundle(tmp_path)
+    assert serve.main(["--models", str(tmp_path), "--runtime", "savedmodel", "--port", "0"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("serve.py: runtime savedmodel: the models have no such files") and error.count("\n") == 1
+
+
+def test_the_servers_flags_reach_the_models(models):
+    from deploy import serve
+
+    flags = serve.parse_arguments(["--models", str(models), "--runtime", "savedmodel", "--device", "cpu"])
+    settings = serve.settings_from(flags, workers=1)
+    from serving.models import Models
+
+    loading = Models()
+    loading.start_loading(settings).join()
+    reader = loading.get()
+    assert isinstance(reader.stage1, SavedModelNetwork) and isinstance(reader.stage2, SavedModelNetwork)
+    assert loading.failure is None and settings.device == "cpu"
+
+
+def test_a_server_without_the_gpu_it_was_told_to_use_says_so_without_a_trace(models, monkeypatch, caplog):
+    import onnxruntime
+
+    from deploy import serve
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    flags = serve.parse_arguments(["--models", str(models), "--device", "gpu"])
+    settings = serve.settings_from(flags, workers=1)
+    from serving.models import Models
+
+    ended = []
+    loading = Models()
+    loading.start_loading(settings, on_failure=lambda: ended.append(True)).join()
+    assert ended == [True] and "device gpu: the ONNX Runtime that is installed" in loading.failure
+    assert [record.exc_info for record in caplog.records if record.levelname == "CRITICAL"] in ([False], [None])
