@@ -187,18 +187,18 @@ def measure(flags: argparse.Namespace) -> Report:
         engines, starts = start_all(names, middle[0], flags, stack, report)
         report.photos = f"{len(middle)} photos, {flags.rounds} rounds"
         report.readings = read_photos(engines, photos, flags.rounds)
-        readers = [engine for engine in engines if engine.name in RUNTIMES and engine.cpus == min(flags.cpus)]
-        if flags.batches:
-            arithmetic(engines, bundle, flags, report)
-        report.lines = list(lines(engines, bundle, folder, flags)) if flags.line_batches else []
-        report.digits = list(digits(readers[0], folder, flags)) if flags.displays and readers else []
-        if flags.readings and readers:
-            told = readers[0].ask("many", photos=[str(path) for path in middle], count=flags.readings)
-            report.courses = [Course(readers[0].name, flags.readings, told["seconds"], tuple(told["memory"]))]
         for engine in engines:
             if engine.cpus == min(flags.cpus) and engine.name != FLOOR:
                 started = statistics.median(each.started for each in starts[engine.name])
                 report.starts.append(Start(engine.name, started, engine.first["now"], engine.ask("memory")["peak"]))
+        readers = [engine for engine in engines if engine.name in RUNTIMES and engine.cpus == min(flags.cpus)]
+        if flags.readings and readers:  # before anything else makes the process larger
+            told = readers[0].ask("many", photos=[str(path) for path in middle], count=flags.readings)
+            report.courses = [Course(readers[0].name, flags.readings, told["seconds"], tuple(told["memory"]))]
+        if flags.batches:
+            arithmetic(engines, bundle, flags, report)
+        report.lines = list(lines(engines, bundle, folder, flags)) if flags.line_batches else []
+        report.digits = list(digits(readers[0], folder, flags)) if flags.displays and readers else []
     return report
 
 

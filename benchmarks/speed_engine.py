@@ -133,13 +133,12 @@ class Timed:
 
     def read(self, data: bytes) -> Answer:
         """Seconds of one reading, whole and by `STEPS`, and what it said."""
-        from reader.photo import Photo, open_photo
+        from reader.photo import open_photo
 
         self.events.clear()
         start = perf_counter()
-        opened = self._noted("decode", open_photo)(data)
-        photo = Photo(opened.shape, self._noted("decode", opened.level))
-        photo.warp = self._noted("draw", photo.warp)  # type: ignore[method-assign]
+        photo = self._noted("decode", open_photo)(data)
+        photo.level, photo.warp = self._noted("decode", photo.level), self._noted("draw", photo.warp)
         result = self.reader.read(photo)
         whole = perf_counter() - start
         looks = [i for i, (name, _) in enumerate(self.events) if name == "stage 1"]

@@ -37,7 +37,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Start:
-    """From a process' start to its first reading: seconds, MiB then, and MiB at the most in all that followed."""
+    """From a process' start to its first reading: seconds, MiB then, and MiB at the most while it read all photos."""
 
     engine: str
     seconds: float

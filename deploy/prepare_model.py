@@ -43,6 +43,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--validation", type=Path, metavar="DIR", help="photos on which readings are compared (default: made ones)")
     add("--photos", type=_count, default=200, metavar="N", help="made photos to compare on (default: %(default)s)")
     add("--lines", type=Path, metavar="DIR", help="line readers, TASK.keras (default: crnn/ here, else the one above)")
+    add("--no_lines", action="store_true", help="no line readers: meters' displays are read by stage 2 alone then")
     add("--settings", type=Path, metavar="FILE", help="bundle.json with thresholds and calibration to take over")
     return parser.parse_args(arguments)
 
@@ -57,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         for path in (flags.stage1, flags.stage2):
             if not path.is_file():
                 raise FileNotFoundError(f"{path}: no such file; train_stage1.py and train_stage2.py make them")
-        lines = find_lines(flags.lines)
+        lines = {} if flags.no_lines else find_lines(flags.lines)
         from crnn.preparation import LineWish, prepare_lines  # TensorFlow, seconds to import: when there is work for it
         from reader.bundle import save_bundle
         from retinanet.preparation import Wish, prepare

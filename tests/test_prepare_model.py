@@ -33,7 +33,7 @@ def call(sources, tmp_path, monkeypatch):
 
     def run(*arguments):
         files = [f"--{stage}={sources / f'{stage}.keras'}" for stage in ("stage1", "stage2")]
-        return main([*files, "--out", str(tmp_path / "models"), "--photos", "2", *arguments])
+        return main([*files, "--out", str(tmp_path / "models"), "--photos", "2", "--no_lines", *arguments])
 
     return run
 
@@ -123,7 +123,7 @@ def test_faults_are_one_line(call, capsys, tmp_path, arguments, wanted):
 
 def test_stages_given_the_wrong_way_round_are_refused(sources, tmp_path, capsys):
     files = [f"--stage1={sources / 'stage2.keras'}", f"--stage2={sources / 'stage1.keras'}"]
-    assert main([*files, "--out", str(tmp_path / "models"), "--formats", "onnx"]) == 1
+    assert main([*files, "--out", str(tmp_path / "models"), "--formats", "onnx", "--no_lines"]) == 1
     assert "wanted stage1" in capsys.readouterr().err
 
 
@@ -166,3 +166,26 @@ def test_the_shipped_models_are_the_shipped_weights(stage):
     if "onnx_int8" in settings["files"]:
         near = OnnxNetwork(DEFAULT_FOLDER / settings["files"]["onnx_int8"], 1)(batch)
         assert np.abs(truth["probabilities"] - near["probabilities"]).mean() < 0.01
+
+
+def test_line_readers_are_exported_beside_the_stages(tmp_path, monkeypatch, capsys):
+    from crnn import preparation as lines
+    from crnn.config import task_config
+    from crnn.model import build
+
+    monkeypatch.setattr(lines, "CALIBRATION_LINES", 2)
+    small = {"channels": [8] * 6, "column": 8, "units": 8, "input_size": (16, 64), "alphabet": "01"}
+    build(task_config("price", small)).save(tmp_path / "price.keras")
+    wish = lines.LineWish({"price": tmp_path / "price.keras"}, ("onnx", "onnx_int8"), {}, lines=2)
+
+    def draw(task, rng):
+        assert task == "price"
+        return rng.integers(0, 256, (20, 50, 3), np.uint8)
+
+    found = lines.prepare_lines(wish, tmp_path, draw)["price"]
+    assert (found.alphabet, found.input_size, found.fit) == ("01", (16, 64), "pad")
+    assert found.files["onnx_float32"] == "price.onnx" and (tmp_path / found.files["onnx"]).is_file()
+    assert ("onnx_int8" in found.files) == (tmp_path / "price_int8.onnx").is_file()
+    assert "price onnx_float32: at most" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="reads 'price'; wanted 'plate'"):
+        lines.prepare_lines(replace(wish, sources={"plate": tmp_path / "price.keras"}), tmp_path, draw)
