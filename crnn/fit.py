@@ -17,7 +17,9 @@ from crnn.losses import NOT_KNOWN, CtcLoss
 from crnn.model import build
 from crnn.release import embedded_config, load
 from reader.line_image import prepare
+from reader.line_settings import POINT
 from reader.metrics import align
+from reader.symbols import FLOATP_ID
 from reader.types import UInt8
 from training.augment import DigitPool, Stage2Augmentation, plain_display, stage2_view
 from training.datasets import Stage2Sample
@@ -28,13 +30,15 @@ from training.loop import prepare as prepare_run
 
 Sample = LineSample | Stage2Sample
 #: The part of a configuration that weights depend on.
-_SHAPE = ("alphabet", "input_size", "channels", "column", "rnn", "units", "layers")
+_SHAPE = ("input_size", "channels", "column", "rnn", "units", "layers")
 #: More exchanged drums than stage 2 learns from: rows of digits must not be learnt by heart.
 DISPLAY_AUGMENTATION = Stage2Augmentation(exchange=0.6)
 
 
 #: In widths of a digit: how far from its middle steps show it, and how far at least steps beside it show nothing.
 _MIDDLE, _EDGE = 0.2, 0.4
+#: In steps: how near the point's place show it, and how near may.
+_POINT_AT, _POINT_NEAR = 0.75, 2.0
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,11 @@ def fit_lines(
     initial: Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int = 1,
+    singles: Sequence[tuple[int, UInt8]] = (),
 ) -> keras.callbacks.History:
     """Trains on `sets`; keeps the weights that read the most whole lines of `validation`.
+
+    `singles`: single digits to exchange those of displays for.
 
     Raises:
         ValueError: lines that the network cannot have, or initial weights of another network.
@@ -71,15 +78,21 @@ def fit_lines(
         if initial is not None:
             source, came = load(initial)
             check_same(came, config, f"--initial_weights: {initial}")
-            network.set_weights(source.get_weights())
+            take_over(network, config, source, came)
         return network
 
     model, state = prepare_run(create, {"logits": CtcLoss()}, run, resume)
     if resume:
-        check_same(embedded_config(model), config, f"--resume_training: {run.checkpoints}")
+        saved = embedded_config(model)
+        check_same(saved, config, f"--resume_training: {run.checkpoints}")
+        if saved.alphabet != config.alphabet:
+            raise ValueError(
+                f"--resume_training: {run.checkpoints} has a network with alphabet {saved.alphabet!r}; "
+                f"{config.alphabet!r} wanted"
+            )
     shown: Any = DISPLAY_AUGMENTATION if samples and isinstance(samples[0], Stage2Sample) else augmentation
     write_json_atomic(run.logs / "config.json", {"network": config.to_dict(), "augmentation": shown})
-    feed = Feed(examples(samples, config, augmentation, run.seed), chances, run, int(state.get("epoch", 0)))
+    feed = Feed(examples(samples, config, augmentation, run.seed, singles), chances, run, int(state.get("epoch", 0)))
 
     def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
         return evaluate_lines(network, config, validation)
@@ -90,11 +103,15 @@ def fit_lines(
 
 
 def examples(
-    samples: Sequence[Sample], config: LineConfig, augmentation: LineAugmentation, seed: int
+    samples: Sequence[Sample],
+    config: LineConfig,
+    augmentation: LineAugmentation,
+    seed: int,
+    singles: Sequence[tuple[int, UInt8]] = (),
 ) -> Callable[[int, np.random.Generator], Example]:
     """What `training.loop.Feed` makes batches of: a view of a line and its classes; `seed` draws exchanged digits."""
     displays = [s for s in samples if isinstance(s, Stage2Sample)]
-    pool = DigitPool.collect(displays, seed=seed) if displays else None
+    pool = DigitPool.collect(displays, seed=seed, singles=singles) if displays else None
 
     def make(index: int, rng: np.random.Generator) -> Example:
         sample = samples[index]
@@ -102,7 +119,8 @@ def examples(
             image = line_view(sample.image, config.input_size, config.fit, rng, augmentation)
             return image, {"logits": encode(sample.text, config)}
         image, boxes, labels = stage2_view(sample, config.input_size, rng, DISPLAY_AUGMENTATION, pool)
-        return image, {"logits": encode(display_text(boxes, labels), config, step_labels(boxes, labels, config))}
+        steps = step_labels(boxes, labels, config)
+        return image, {"logits": encode(_known(display_text(boxes, labels), config), config, steps)}
 
     return make
 
@@ -121,9 +139,32 @@ def augmented_views(
 
 
 def display_text(boxes: np.ndarray, labels: np.ndarray) -> str:
-    """The digits of a display from left to right, without the point: boxes (n, 4) xyxy, labels (n,) class ids."""
-    row = sorted((float(b[0] + b[2]), int(c)) for b, c in zip(boxes, labels, strict=True) if c < 10)
-    return "".join(str(c) for _, c in row)
+    """What a display says, from left to right: boxes (n, 4) xyxy, labels (n,) class ids of stage 2."""
+    digits, decimals = _row(boxes, labels)
+    text = "".join(str(c) for _, c in digits)
+    return f"{text[:-decimals]}{POINT}{text[-decimals:]}" if decimals else text
+
+
+def _row(boxes: np.ndarray, labels: np.ndarray) -> tuple[list[tuple[np.ndarray, int]], int]:
+    """The digits from left to right, each with its box, and how many of them are decimals.
+
+    The point stands before the first digit whose middle lies in the largest decimal area, as when a photo is read.
+    Without a digit before them there are no decimals.
+    """
+    pairs = list(zip(boxes, labels, strict=True))
+    digits = sorted(((b, int(c)) for b, c in pairs if c < 10), key=lambda pair: float(pair[0][0] + pair[0][2]))
+    areas = [b for b, c in pairs if c == FLOATP_ID]
+    if not areas:
+        return digits, 0
+    area = max(areas, key=lambda b: float(b[2] - b[0]))
+    after = [area[0] <= (b[0] + b[2]) / 2 <= area[2] for b, _ in digits]
+    first = after.index(True) if True in after else 0
+    return digits, len(digits) - first if first else 0
+
+
+def _known(text: str, config: LineConfig) -> str:
+    """The text without the point where the network has no class for it."""
+    return text if POINT in config.alphabet else text.replace(POINT, "")
 
 
 def plain_view(sample: Sample, config: LineConfig) -> tuple[UInt8, str]:
@@ -131,7 +172,7 @@ def plain_view(sample: Sample, config: LineConfig) -> tuple[UInt8, str]:
     if isinstance(sample, LineSample):
         return prepare(sample.image, config.input_size, config.fit), sample.text
     view, boxes = plain_display(sample, config.input_size)
-    return view, display_text(boxes, sample.labels)
+    return view, _known(display_text(boxes, sample.labels), config)
 
 
 def encode(text: str, config: LineConfig, steps: np.ndarray | None = None) -> np.ndarray:
@@ -143,6 +184,8 @@ def encode(text: str, config: LineConfig, steps: np.ndarray | None = None) -> np
 
 def step_labels(boxes: np.ndarray, labels: np.ndarray, config: LineConfig) -> np.ndarray:
     """(T,) int32: which digit stands at each step, 0 beside the digits, `NOT_KNOWN` at their edges.
+
+    The point stands half way between the last digit before the decimals and the first of them.
 
     Args:
         boxes: (n, 4) xyxy in input pixels.
@@ -156,6 +199,14 @@ def step_labels(boxes: np.ndarray, labels: np.ndarray, config: LineConfig) -> np
             away = np.abs(x - (left + right) / 2) / max(right - left, 1.0)  # in widths of the digit
             known[away < _EDGE] = NOT_KNOWN
             known[away < _MIDDLE] = config.alphabet.index(str(label)) + 1
+    digits, decimals = _row(boxes, labels)
+    if decimals and POINT in config.alphabet:
+        before, after = digits[-decimals - 1][0], digits[-decimals][0]
+        step = config.input_size[1] / config.steps
+        away = np.abs(x - (before[2] + after[0]) / 2) / step  # in steps
+        free = (known == 0) | (known == NOT_KNOWN)
+        known[free & (away < _POINT_NEAR)] = NOT_KNOWN
+        known[free & (away <= _POINT_AT)] = config.alphabet.index(POINT) + 1
     return known
 
 
@@ -169,7 +220,8 @@ def decode(logits: np.ndarray, alphabet: str) -> str:
 def check_lines(samples: Sequence[Sample], config: LineConfig) -> None:
     """Raises ValueError for the first line that the network cannot read: its characters or its length."""
     for sample in samples:
-        text = sample.text if isinstance(sample, LineSample) else display_text(sample.boxes, sample.labels)
+        display = not isinstance(sample, LineSample)
+        text = _known(display_text(sample.boxes, sample.labels), config) if display else sample.text
         foreign = sorted(set(text) - set(config.alphabet))
         if foreign:
             raise ValueError(f"{sample.name}: characters {foreign} in {text!r}; the alphabet is {config.alphabet!r}")
@@ -204,3 +256,16 @@ def check_same(came: LineConfig, wanted: LineConfig, what: str) -> None:
     for key in _SHAPE:
         if one[key] != other[key]:
             raise ValueError(f"{what} has a network with {key} {one[key]!r}; {other[key]!r} wanted")
+
+
+def take_over(network: keras.Model, config: LineConfig, source: keras.Model, came: LineConfig) -> None:
+    """Copies weights from a network of the same shape; classes go by their characters, new ones stay as they are."""
+    last, before = network.get_layer("logits"), source.get_layer("logits")
+    kernel, bias = (np.array(values) for values in last.get_weights())  # (units, classes), (classes,)
+    old_kernel, old_bias = before.get_weights()
+    network.set_weights([*source.get_weights()[:-2], kernel, bias])
+    shared = [c for c in config.alphabet if c in came.alphabet]
+    to = [0, *(config.alphabet.index(c) + 1 for c in shared)]
+    origin = [0, *(came.alphabet.index(c) + 1 for c in shared)]
+    kernel[:, to], bias[to] = old_kernel[:, origin], old_bias[origin]
+    last.set_weights([kernel, bias])

@@ -16,6 +16,7 @@ from training import workers
 from training.datasets import DatasetError, load_stage2
 from training.flags import run_config
 from training.line_sets import load_lines
+from training.single_digits import load_digits
 
 if TYPE_CHECKING:
     import keras
@@ -112,6 +113,7 @@ def train(args: argparse.Namespace) -> keras.callbacks.History:
         initial=args.initial_weights,
         callbacks=watchers(config, validation, run),
         verbose=2 if args.quiet else 1,
+        singles=load_digits(args.digits),
     )
 
 

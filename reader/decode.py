@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reader.confidence import Calibration, digit_probabilities
-from reader.joint import JointRules, LineView, settle
+from reader.joint import JointRules, LineView, settle, settle_decimals
 from reader.places import Place, Rules, find_places, inside, select
 from reader.symbols import DIGITS, FLOATP_ID, POINT_ID, STAGE2_CLASSES, UNKNOWN
 from reader.types import Boxes, Digit, Reading
@@ -137,6 +137,8 @@ def decode_views(
     if decimals is None:
         count, certainty = _vote([_decimals(kept[index], digits, rules) for index in agreeing])
         certainty *= len(agreeing) / len(views)
+        if line is not None:
+            count, certainty = settle_decimals(digits, (count, certainty), line, joint or JointRules())
     else:
         count, certainty = decimals, 1.0
     digits = _pad(digits, count)

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from reader.ctc import CtcReading, beam_search, text_log_probability
+from reader.ctc_lattice import text_log_probabilities
+from reader.line_settings import POINT
 from reader.symbols import DIGITS, UNKNOWN
 from reader.types import Digit
 
@@ -25,6 +27,7 @@ _LEAST = 1e-3
 #: Stands for the log probability of what cannot be.
 _NEVER = -1e3
 _ALPHABET = "".join(DIGITS)
+_POINT_CLASS = 1 + len(DIGITS)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class JointRules:
         width: of its beam search.
         sure: where a digit is less sure than this, the line reader looks at cuts that are moved a little too.
         moves: of those cuts: along the display, across it, and outwards on every side, in heights of the display.
+        line_point: weight of the line reader's log probability of where the decimals begin.
+        boxes_point: weight of the detector's.
     """
 
     line: float = 2.0
@@ -56,6 +61,8 @@ class JointRules:
         (0.05, 0.04, 0.0),
         (-0.05, -0.04, 0.0),
     )
+    line_point: float = 1.0
+    boxes_point: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,7 @@ class LineView:
         right: x of the last step's right edge.
         top: y of the upper edge of the boxes of digits that only the line reader saw.
         bottom: y of their lower edge.
+        pointed: (T, 12) of the first cut, the decimal point as the last class; None for a network that says no points.
     """
 
     views: tuple[Float64, ...]
@@ -75,6 +83,32 @@ class LineView:
     right: float
     top: float
     bottom: float
+    pointed: Float64 | None = None
+
+
+def line_steps(steps: Float64, alphabet: str) -> tuple[Float64, Float64 | None]:
+    """A line network's opinion of a display as `LineView` has it, without and with the point.
+
+    Args:
+        steps: (T, classes) log probabilities, class 0 the blank.
+        alphabet: the classes after the blank: the ten digits and, perhaps, the point.
+
+    Returns:
+        (T, 11) where a step that shows the point shows no digit, and (T, 12) or None.
+
+    Raises:
+        ValueError: a digit is missing in the alphabet.
+    """
+    missing = sorted(set(DIGITS) - set(alphabet))
+    if missing:
+        raise ValueError(f"a line reader of displays knows all digits; {missing} are not in {alphabet!r}")
+    digits = np.asarray(steps, np.float64)[:, [0, *(alphabet.index(d) + 1 for d in DIGITS)]]
+    if POINT not in alphabet:
+        return digits, None
+    point = steps[:, alphabet.index(POINT) + 1]
+    pointed = np.concatenate([digits, point[:, None]], axis=1)
+    digits[:, 0] = np.logaddexp(digits[:, 0], point)
+    return digits, pointed
 
 
 def settle(
@@ -117,6 +151,32 @@ def settle(
     if len(chosen) == len(digits):
         return _renamed(digits, chosen, names, shares), known[chosen].log_probability
     return _placed(known[chosen], view, names, shares), known[chosen].log_probability
+
+
+def settle_decimals(
+    digits: Sequence[Digit], seen: tuple[int, float], view: LineView, rules: JointRules
+) -> tuple[int, float]:
+    """How many digits are decimals, by both opinions, and how sure that is.
+
+    Args:
+        digits: from left to right, as they are read.
+        seen: the detector's number of decimals, and its probability.
+        view: the display read as a line.
+        rules: how to weigh them.
+    """
+    text = "".join(digit.text for digit in digits)
+    count, certainty = seen
+    if view.pointed is None or UNKNOWN in text or not 0 <= count < len(text):
+        return seen
+    classes = [int(each) + 1 for each in text]
+    pointed = [[*classes[: len(text) - k], _POINT_CLASS, *classes[len(text) - k :]] for k in range(1, len(text))]
+    line = np.maximum(text_log_probabilities(view.pointed, [classes, *pointed]), _NEVER)  # (n,) by number of decimals
+    boxes = np.full(len(text), max(1 - certainty, _LEAST) / max(len(text) - 1, 1))
+    boxes[count] = max(certainty, _LEAST)
+    scores = rules.line_point * line + rules.boxes_point * np.log(boxes)
+    shares = np.exp(scores - scores.max())
+    best = int(shares.argmax())
+    return best, float(shares[best] / shares.sum())
 
 
 def _candidates(views: Sequence[Float64], rules: JointRules) -> dict[str, CtcReading]:

@@ -18,7 +18,7 @@ from reader.decode import boxes_from_outputs, decode_views
 from reader.displays import displays_from_outputs
 from reader.geometry import box_corners, expand, inverse, quad_iou, rectify, second_look, warp, warp_points
 from reader.image import ImageError, Source, letterbox
-from reader.joint import LineView
+from reader.joint import LineView, line_steps
 from reader.lines import LineReader
 from reader.photo import Photo, open_photo
 from reader.runtime import Network, load_network
@@ -320,7 +320,8 @@ class MeterReader:
                 cuts.append(rectify(photo, corners, self.bundle.stage2.margin, self.line.settings.input_size)[0])
         top, bottom = warp_points(display.corners, to_picture)[[0, 2], 1]
         width = self.bundle.stage2.input_size[1]
-        return LineView(self.line.log_probs_of(np.stack(cuts)), 0.0, float(width), float(top), float(bottom))
+        steps = [line_steps(each, self.line.settings.alphabet) for each in self.line.log_probs_of(np.stack(cuts))]
+        return LineView(tuple(d for d, _ in steps), 0.0, float(width), float(top), float(bottom), steps[0][1])
 
     def _decode(
         self,

@@ -73,11 +73,15 @@ def examples_stage1(
 
 
 def examples_stage2(
-    samples: Sequence[Stage2Sample], config: Stage2Config, augmentation: Stage2Augmentation, seed: int
+    samples: Sequence[Stage2Sample],
+    config: Stage2Config,
+    augmentation: Stage2Augmentation,
+    seed: int,
+    singles: Sequence[tuple[int, UInt8]] = (),
 ) -> Callable[[int, np.random.Generator], Example]:
-    """The same of displays; `seed` chooses the digits that are exchanged."""
+    """The same of displays; `seed` chooses the digits that are exchanged, of other displays and of `singles`."""
     targets = Stage2Targets(config)
-    pool = DigitPool.collect(samples, seed=seed)
+    pool = DigitPool.collect(samples, seed=seed, singles=singles)
 
     def make(index: int, rng: np.random.Generator) -> Example:
         image, boxes, labels = stage2_view(samples[index], config.input_size, rng, augmentation, pool)
@@ -205,13 +209,17 @@ def fit_stage2(
     initial: Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int = 1,
+    singles: Sequence[tuple[int, UInt8]] = (),
 ) -> keras.callbacks.History:
-    """Trains stage 2 on `sets`; keeps the weights with the most displays of `validation` wholly right."""
+    """Trains stage 2 on `sets`; keeps the weights with the most displays of `validation` wholly right.
+
+    `singles`: single digits to exchange those of displays for.
+    """
     config, augmentation = config or Stage2Config(), augmentation or Stage2Augmentation()
     samples = [s for w in sets for s in w.samples]
     model, state = _model(config, run, resume, initial)
     write_json_atomic(run.logs / "config.json", {"network": config.to_dict(), "augmentation": augmentation})
-    make = examples_stage2(samples, config, augmentation, run.seed)
+    make = examples_stage2(samples, config, augmentation, run.seed, singles)
     feed = Feed(make, chances(sets), run, int(state.get("epoch", 0)))
 
     def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:

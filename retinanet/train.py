@@ -7,8 +7,9 @@ import json
 import math
 import os
 import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from retinanet.config import Stage1Config, Stage2Config
 from retinanet.sheets import LAYOUT, augmented_tiles
@@ -16,6 +17,7 @@ from training import workers
 from training.datasets import DatasetError, load_stage1, load_stage2
 from training.flags import run_config
 from training.preview import write_sheet
+from training.single_digits import load_digits
 
 if TYPE_CHECKING:
     import keras
@@ -66,12 +68,12 @@ def train(stage: int, args: argparse.Namespace) -> keras.callbacks.History:
     weights = args.mix or [float(len(s)) for s in sets]
     weighted = [fit.Weighted(s, w) for s, w in zip(sets, weights, strict=True)]
     run = run_config(args, f"stage{stage}", sum(len(s) for s in sets))
-    fit_stage = fit.fit_stage1 if stage == 1 else fit.fit_stage2
+    fit_stage: Any = fit.fit_stage1 if stage == 1 else partial(fit.fit_stage2, singles=load_digits(args.digits))
     return fit_stage(
         weighted,
-        validation,  # type: ignore[arg-type]
+        validation,
         run,
-        config=config,  # type: ignore[arg-type]
+        config=config,
         resume=args.resume_training,
         initial=args.initial_weights,
         callbacks=watchers(config, validation, run),  # type: ignore[arg-type]

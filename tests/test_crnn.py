@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import make_dataset
 import train_lines
 from crnn.config import TASKS, LineConfig, task_config
-from crnn.fit import check_lines, decode, display_text, encode, evaluate_lines, step_labels
+from crnn.fit import check_lines, decode, display_text, encode, evaluate_lines, step_labels, take_over
 from crnn.losses import NOT_KNOWN, CtcLoss
 from crnn.model import build
 from crnn.onnx_graph import to_onnx
@@ -121,10 +122,42 @@ def test_steps_of_a_display_say_where_its_digits_stand():
     config = task_config("display")  # 64 steps of 4 pixels
     boxes = np.array([[100, 0, 140, 48], [20, 0, 60, 48], [96, 0, 150, 48]], np.float32)
     labels = np.array([7, 0, 14])  # the last is the decimal area
-    assert display_text(boxes, labels) == "07"
+    assert display_text(boxes, labels) == "0.7"
     steps = step_labels(boxes, labels, config)
+    point = config.alphabet.index(".") + 1
     assert steps[10] == 1 and steps[30] == 8 and steps[0] == 0  # middles at x = 40 and 120
-    assert NOT_KNOWN in steps[5:9] and set(steps.tolist()) == {0, 1, 8, NOT_KNOWN}
+    assert np.flatnonzero(steps == point).tolist() == [19, 20]  # half way between the digits, x = 80
+    assert NOT_KNOWN in steps[5:9] and set(steps.tolist()) == {0, 1, 8, point, NOT_KNOWN}
+    assert point not in step_labels(boxes[:2], labels[:2], config), "no decimals, no point"
+
+
+@pytest.mark.parametrize(
+    ("areas", "text"),
+    [
+        ([], "123"),
+        ([[58, 0, 100, 9]], "12.3"),
+        ([[58, 0, 100, 9], [30, 0, 100, 9]], "1.23"),  # the largest counts
+        ([[0, 0, 100, 9]], "123"),  # nothing before the point
+        ([[300, 0, 340, 9]], "123"),  # no digit in it
+    ],
+)
+def test_a_display_s_text_has_the_point_before_the_decimal_area(areas, text):
+    digits = [[60, 0, 80, 9], [10, 0, 30, 9], [35, 0, 55, 9]]
+    labels = np.array([3, 1, 2, *(14 for _ in areas)])
+    assert display_text(np.array(digits + areas, np.float32), labels) == text
+
+
+def test_weights_are_taken_over_by_the_characters_of_the_classes():
+    old, new = replace(CODE, alphabet="ba"), replace(CODE, alphabet="abc")
+    source, network = build(old), build(new)
+    fresh = network.get_layer("logits").get_weights()[0][:, 3].copy()
+    take_over(network, new, source, old)
+    kernel, was = network.get_layer("logits").get_weights()[0], source.get_layer("logits").get_weights()[0]
+    np.testing.assert_array_equal(kernel[:, [0, 1, 2]], was[:, [0, 2, 1]])
+    np.testing.assert_array_equal(kernel[:, 3], fresh)
+    image = np.random.default_rng(0).integers(0, 255, (1, *CODE.input_size, 3), np.uint8)
+    one, other = (net.predict(image, verbose=0)["logits"] for net in (network, source))
+    np.testing.assert_allclose(one[..., [0, 2, 1]], other, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from reader.joint import JointRules, LineView, settle
+from reader.joint import JointRules, LineView, line_steps, settle, settle_decimals
 from reader.types import Digit
 
 #: Both opinions weigh alike.
@@ -102,3 +102,51 @@ def test_what_neither_is_sure_of_stays_unknown(sure, text):
     digits, rows = detected("1x3", 0.9)
     made, _ = settle(digits, rows, view("123", sure), EVEN)  # 0.95 ** 16 is 0.44, 0.6 ** 16 nearly nothing
     assert "".join(digit.text for digit in made) == text
+
+
+def pointed(text, sure=0.9, steps=24):
+    """(steps, 12) log probabilities of a line reader that knows the point as its last class."""
+    probabilities = np.full((steps, 12), (1 - sure) / 11)
+    probabilities[:, 0] = sure
+    for place, character in enumerate(text):
+        probabilities[2 * place + 1] = (1 - sure) / 11
+        probabilities[2 * place + 1, 11 if character == "." else int(character) + 1] = sure
+    return np.log(probabilities)
+
+
+@pytest.mark.parametrize(
+    ("seen", "line", "line_sure", "count"),
+    [
+        ((1, 0.9), "12.3", 0.9, 1),  # both agree
+        ((1, 0.5), "123", 0.95, 0),  # the surer one decides: the detector's area is none
+        ((0, 0.5), "1.23", 0.95, 2),
+        ((2, 0.999), "12.3", 0.4, 2),
+    ],
+)
+def test_both_opinions_on_the_point(seen, line, line_sure, count):
+    digits, _ = detected("123")
+    steps, with_point = line_steps(pointed(line, line_sure), "0123456789.")
+    known = LineView((steps,), 0.0, 240.0, 5.0, 45.0, with_point)
+    found, certainty = settle_decimals(digits, seen, known, EVEN)
+    assert found == count and 0.3 < certainty <= 1
+
+
+def test_without_an_opinion_on_the_point_the_detector_s_stands():
+    digits, _ = detected("123")
+    assert settle_decimals(digits, (1, 0.7), view("123"), EVEN) == (1, 0.7)
+    unknown, _ = detected("1x3")
+    steps, with_point = line_steps(pointed("123"), "0123456789.")
+    known = LineView((steps,), 0.0, 240.0, 5.0, 45.0, with_point)
+    assert settle_decimals(unknown, (1, 0.7), known, EVEN) == (1, 0.7)
+
+
+def test_a_step_of_the_point_is_no_digit():
+    steps, with_point = line_steps(pointed("1.2", 0.9), "0123456789.")
+    assert steps.shape == (24, 11) and with_point.shape == (24, 12)
+    np.testing.assert_allclose(np.exp(steps).sum(axis=1), 1)
+    assert steps[3].argmax() == 0 and with_point[3].argmax() == 11
+    plain, none = line_steps(steps, "0123456789")
+    assert none is None
+    np.testing.assert_array_equal(plain, steps)
+    with pytest.raises(ValueError, match="all digits"):
+        line_steps(steps, "012345678")

@@ -208,8 +208,21 @@ class DigitPool:
     patches: tuple[list[UInt8], ...] = field(default_factory=lambda: tuple([] for _ in DIGITS))
 
     @classmethod
-    def collect(cls, samples: Sequence[Stage2Sample], limit: int = 400, seed: int = 0) -> DigitPool:
-        """Up to `limit` pictures of each digit from `samples`, chosen at random."""
+    def collect(
+        cls,
+        samples: Sequence[Stage2Sample],
+        limit: int = 400,
+        seed: int = 0,
+        singles: Sequence[tuple[int, UInt8]] = (),
+    ) -> DigitPool:
+        """Up to `limit` pictures of each digit from `samples`, chosen at random, and as many from `singles`.
+
+        Args:
+            samples: displays with boxes.
+            limit: pictures of a digit from either.
+            seed: of the choice.
+            singles: digits and their pictures (h, w, 3), see `training.single_digits`.
+        """
         places = [
             (s, i) for s in samples for i, label in enumerate(s.labels) if label < 10 and s.boxes[i, 3] > s.boxes[i, 1]
         ]
@@ -221,6 +234,12 @@ class DigitPool:
             patch = sample.image[max(y1, 0) : y2, max(x1, 0) : x2]
             if len(patches) < limit and min(patch.shape[:2]) >= 6:
                 patches.append(patch)
+        taken = [0] * len(DIGITS)
+        for at in np.random.default_rng(seed).permutation(len(singles)):
+            digit, picture = singles[at]
+            if taken[digit] < limit and min(picture.shape[:2]) >= 6:
+                pool.patches[digit].append(picture)
+                taken[digit] += 1
         return pool
 
 

@@ -86,7 +86,8 @@ def tuning_parser(
     """The flags of a tuning script; `name` names the logs, `flags` the examples' set."""
     logs = Path("logs") / name / "hparam_tuning"
     epilog = EPILOG.format(script=script, flags=flags, logs=logs)
-    parser = training_parser(name, description, epilog, without=_WITHOUT)
+    without = [*_WITHOUT, *(["--digits"] if name == "stage1" else [])]
+    parser = training_parser(name, description, epilog, without=without)
     add = parser.add_argument
     add(
         "--learning_rates",
