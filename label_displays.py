@@ -38,6 +38,7 @@ def main() -> int:
         default=["full_photo"],
         help="records to take (default: full_photo)",
     )
+    parser.add_argument("--corners", type=Path, help="JSON of corners by image, for records that have none")
     args = parser.parse_args()
     try:
         summary = label_displays(
@@ -49,6 +50,7 @@ def main() -> int:
             args.tolerated,
             tuple(args.splits),
             tuple(args.kinds),
+            args.corners,
         )
     except (LabelError, OSError, ValueError) as error:
         print(f"label_displays.py: {error}", file=sys.stderr)

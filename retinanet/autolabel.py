@@ -20,6 +20,7 @@ from reader.symbols import STAGE2_CLASSES
 from reader.types import UInt8
 from training.alignment import Aligned, align, divide, layouts
 from training.augment import stretch
+from training.jsonl_records import read_corners, with_corners
 
 
 class LabelError(ValueError):
@@ -45,6 +46,7 @@ def label_displays(
     tolerated: int = 1,
     splits: tuple[str, ...] = ("train",),
     kinds: tuple[str, ...] = ("full_photo", "display_crop"),
+    corners: Path | None = None,
 ) -> dict[str, int]:
     """Labels every display of a JSONL set that has a reading, and corners or is a display already.
 
@@ -58,16 +60,19 @@ def label_displays(
         splits: splits to take.
         kinds: kinds of records to take. A photo and its crop have one name, so each kind makes a folder of its own;
             a later split by name then keeps both on the same side.
+        corners: file with corners of records that have none, see `training.jsonl_records.read_corners`.
 
     Returns:
         Counts: labelled, disagreeing, skipped.
 
     Raises:
         LabelError: the folder exists, or nothing in the set can be labelled.
+        DatasetError: the file of corners cannot be understood.
     """
     if out.exists():
         raise LabelError(f"{out} exists; a new folder is wanted")
-    records = [json.loads(line) for line in manifest.read_text().splitlines() if line.strip()]
+    noted = read_corners(corners)
+    records = [with_corners(json.loads(line), noted) for line in manifest.read_text().splitlines() if line.strip()]
     cuts = list(_cuts(manifest.parent, [r for r in records if _wanted(r, splits, kinds)]))
     if not cuts:
         raise LabelError(f"{manifest}: no record of the splits {splits} has a reading and corners (or is a display)")

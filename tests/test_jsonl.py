@@ -10,7 +10,7 @@ from labelled_samples import picture
 from reader.image import encode_jpeg, encode_png, load_image
 from training.jsonl import JsonlOptions, convert
 from training.jsonl_records import decimal_area, display
-from training.labelstudio import read_export
+from training.labelstudio import DatasetError, read_export
 
 CORNERS = [[20, 15], [60, 15], [60, 25], [20, 25]]  # 40 x 10 on a photo of 80 x 60
 
@@ -262,3 +262,21 @@ def test_same_set_gives_the_same_bytes(run, tmp_path):
 def test_clipped_to_the_display():
     _, boxes = display(picture(), CORNERS, [[10, 10, 24, 25, "3"]], 0.0)
     np.testing.assert_allclose(boxes, [[0, 0, 4, 10]], atol=1e-9)
+
+
+def test_corners_annotated_beside_the_manifest(run, tmp_path):
+    other = [[0, 0], [8, 0], [8, 4], [0, 4]]
+    (tmp_path / "corners.json").write_text(json.dumps({"images/a.png": other, "images/b.png": other}))
+    records = [record(corners=None), record(image="images/b.png"), record(image="images/c.png", corners=[])]
+    result, _ = run(records, corners=tmp_path / "corners.json")
+    points = [task["annotations"][0]["result"][0]["value"]["points"][2] for task in result.tasks[1][:2]]
+    assert points[0] == [10, pytest.approx(4 / 0.6)] and points[1] == [75, pytest.approx(25 / 0.6)], "its own stay"
+    assert result.tasks[1][2]["annotations"][0]["result"] == [], "no display stays no display"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"images/a.png": [[0, 0], [1, 0]]}', '{"images/a.png": "none"}', None])
+def test_other_files_of_corners_are_refused(run, tmp_path, text):
+    if text is not None:
+        (tmp_path / "corners.json").write_text(text)
+    with pytest.raises(DatasetError, match=r"corners\.json"):
+        run([record()], corners=tmp_path / "corners.json")

@@ -24,7 +24,16 @@ from reader.image import ImageError, encode_jpeg, encode_png
 from reader.symbols import STAGE2_CLASSES
 from reader.types import UInt8
 from training.datasets import shrunk
-from training.jsonl_records import RecordError, class_of, decimal_area, display, load_stored, stage1_task
+from training.jsonl_records import (
+    RecordError,
+    class_of,
+    decimal_area,
+    display,
+    load_stored,
+    read_corners,
+    stage1_task,
+    with_corners,
+)
 from training.labelstudio import SPLITS, DatasetError, Fault, photo_name
 from training.labelstudio_tasks import label_config, local_file, rectangle_task
 from training.splits import SplitRule
@@ -48,6 +57,7 @@ class JsonlOptions:
         skip_faulty: leave out single boxes of unknown classes instead of counting the record as faulty.
         validation: part of the train records that becomes the validation split; test records stay test.
         seed: another seed puts other photos into the validation split.
+        corners: file with corners of records that have none, see `read_corners`.
     """
 
     kinds: tuple[str, ...] = KINDS
@@ -58,6 +68,7 @@ class JsonlOptions:
     skip_faulty: bool = False
     validation: float = 0.1
     seed: int = 0
+    corners: Path | None = None
 
 
 @dataclass
@@ -90,7 +101,7 @@ def convert(manifest: Path, out: Path, options: JsonlOptions) -> JsonlResult:
         The tasks written, and the faults. Records with faults have no tasks.
 
     Raises:
-        DatasetError: the manifest cannot be read.
+        DatasetError: the manifest or the file of corners cannot be read.
     """
     conversion = _Conversion(manifest, out, options)
     result = conversion.result
@@ -139,8 +150,12 @@ class _Conversion:
     options: JsonlOptions
     result: JsonlResult = field(default_factory=JsonlResult)
 
+    def __post_init__(self) -> None:
+        self.noted = read_corners(self.options.corners)
+
     def add(self, record: Record, place: str) -> None:
         """Makes the tasks of one record and stores their pictures."""
+        record = with_corners(record, self.noted)
         kind = record.get("kind", "full_photo")
         if kind not in self.options.kinds:
             self.result.left_out[f"kind {kind}"] += 1

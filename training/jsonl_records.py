@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from reader.header import read_header
 from reader.image import ImageError, load_image
 from reader.symbols import FLOATP_ID, STAGE1_CLASSES, STAGE2_CLASSES
 from reader.types import UInt8
+from training.labelstudio import DatasetError
 from training.labelstudio_tasks import polygon_task
 
 Record = dict[str, Any]
@@ -36,6 +39,40 @@ def load_stored(path: Path) -> tuple[UInt8, bool]:
     if stored is None:
         raise ImageError(f"unreadable image {path.name}")
     return np.asarray(stored, np.uint8), False
+
+
+def read_corners(path: Path | None) -> dict[str, Any]:
+    """Corners that were annotated beside a manifest: a JSON object of 4 x [x, y] by the records' `image`.
+
+    Raises:
+        DatasetError: no such object.
+    """
+    if path is None:
+        return {}
+    wanted = f"{path}: a JSON object of four [x, y] by image wanted"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DatasetError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise DatasetError(f"{wanted} ({error})") from error
+    if not isinstance(values, dict):
+        raise DatasetError(f"{wanted}; {type(values).__name__} came")
+    for image, corners in values.items():
+        try:
+            good = np.asarray(corners, np.float64).shape == (4, 2)
+        except (TypeError, ValueError):
+            good = False
+        if not good:
+            raise DatasetError(f"{wanted}; {corners!r} came for {image}")
+    return values
+
+
+def with_corners(record: Record, noted: Mapping[str, Any]) -> Record:
+    """The record with the corners of `read_corners` where it has none of its own."""
+    if record.get("corners") is None and record.get("image") in noted:
+        return {**record, "corners": noted[record["image"]]}
+    return record
 
 
 def class_of(record: Record, default: str) -> str:
