@@ -9,6 +9,8 @@ import sys
 from datetime import date
 from pathlib import Path
 
+from reader.arguments import count, probability, whole
+
 EXAMPLES = """examples:
   python read_archive.py photos/ readings.parquet
   python read_archive.py "cellars/**/*.jpg" readings.csv --decimals 3
@@ -33,10 +35,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("source", metavar="SOURCE", help="a folder, a glob in quotes, a list (.txt, .csv), tar files, s3:// or gs://")
     add("out", type=_table, metavar="OUT", help="the table of readings: .parquet or .csv")
     add("--models", type=Path, metavar="DIR", help="another folder of weights than deploy/models")
-    add("--decimals", type=_whole, metavar="N", help="the meters' number of decimals, where you know it")
-    add("--min_confidence", type=_probability, default=0.0, metavar="P", help="reject readings below it, 0 to 1")
-    add("--limit", type=_count, metavar="N", help="only the first N photos")
-    add("--workers", type=_count, metavar="N", help="processes that read (default: one a core)")
+    add("--decimals", type=whole, metavar="N", help="the meters' number of decimals, where you know it")
+    add("--min_confidence", type=probability, default=0.0, metavar="P", help="reject readings below it, 0 to 1")
+    add("--limit", type=count, metavar="N", help="only the first N photos")
+    add("--workers", type=count, metavar="N", help="processes that read (default: one a core)")
     add("--address", metavar="HOST:PORT", help="read on this Ray cluster (or auto); all its machines must see SOURCE")
     add("--overwrite", action="store_true", help="replace OUT, and an unfinished run with other flags")
     verdicts = parser.add_argument_group("previous readings")
@@ -90,28 +92,6 @@ def _table(text: str) -> Path:
     if "://" in text or Path(text).suffix.lower() not in (".parquet", ".csv"):
         raise argparse.ArgumentTypeError(f"{text!r} is no file on this machine that ends in .parquet or .csv")
     return Path(text)
-
-
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
-    return int(text)
-
-
-def _probability(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return value
 
 
 def _decimal(text: str) -> str:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reader.arguments import probability
 from reader.files import find_photos
 from reader.line_settings import LINE_TASKS
 
@@ -36,7 +37,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--beam", type=_count, metavar="N", help="width of the beam search, 1: greedy (default: the task's)")
     add("--n_best", type=_count, default=1, metavar="N", help="tell the N likeliest texts (default: 1)")
     add("--pattern", metavar="P", help='what a text looks like, "" for anything (default: the task\'s)')
-    add("--min_confidence", type=_probability, metavar="P", help="reject readings below it (default: the task's)")
+    add("--min_confidence", type=probability, metavar="P", help="reject readings below it (default: the task's)")
     add("--models", type=Path, metavar="DIR", help="another folder of weights than deploy/models")
     add("--runtime", default="auto", metavar="NAME", help="auto, onnx or savedmodel (default: auto)")
     return parser.parse_args(arguments)
@@ -47,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     flags = parse_arguments(arguments)
     from reader.bundle import BundleError
     from reader.image import ImageError
+    from reader.ink import read_drawing
     from reader.line_pattern import LinePattern
     from reader.lines import LineReader, LineResult
 
@@ -54,6 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
         if flags.pattern:
             LinePattern.parse(flags.pattern)
         reader = LineReader.load(flags.task, flags.models, flags.runtime)
+        # A number may be drawn anywhere on a canvas; other lines fill their pictures.
+        read = read_drawing if flags.task == "handwritten" else LineReader.read
     except (BundleError, ValueError) as error:
         print(f"read_lines.py: {error}", file=sys.stderr)
         return 2
@@ -62,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             if fault:
                 raise ImageError(fault)
-            result = reader.read(path, flags.n_best, flags.beam, flags.pattern, flags.min_confidence, name=str(path))
+            result = read(reader, path, flags.n_best, flags.beam, flags.pattern, flags.min_confidence, str(path))
         except ImageError as error:
             failed = True
             print(f"read_lines.py: {error}", file=sys.stderr)
@@ -88,16 +92,6 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) <= 1000):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000")
     return int(text)
-
-
-def _probability(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return value
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reader.arguments import probability, whole
 from reader.files import find_photos
 
 if TYPE_CHECKING:
@@ -35,11 +36,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--annotate", type=Path, metavar="DIR", help="save each photo with what was seen on it")
     parser.add_argument("--crops", type=Path, metavar="DIR", help="save each display, cut out and rectified")
     parser.add_argument("--models", type=Path, metavar="DIR", help="another folder of weights than deploy/models")
+    parser.add_argument("--decimals", type=whole, metavar="N", help="the meter's number of decimals, where you know it")
     parser.add_argument(
-        "--decimals", type=_whole, metavar="N", help="the meter's number of decimals, where you know it"
-    )
-    parser.add_argument(
-        "--min_confidence", type=_probability, default=0.0, metavar="P", help="reject readings below it, 0 to 1"
+        "--min_confidence", type=probability, default=0.0, metavar="P", help="reject readings below it, 0 to 1"
     )
     parser.add_argument(
         "--runtime",
@@ -141,22 +140,6 @@ def _unused_name(path: Path, names: set[str]) -> str:
         name = f"{path.stem}_{number}"
     names.add(name)
     return name
-
-
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
-    return int(text)
-
-
-def _probability(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return value
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ def create_app(*arguments: Any, **options: Any) -> Any:
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
+    from reader.arguments import probability
+
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -72,7 +74,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--max_megapixels", type=_between(1, 1000), default=64, help="of a picture, before decoding (default: 64)"
     )
     parser.add_argument(
-        "--min_confidence", type=_probability, default=0.0, metavar="P", help="reject readings below it, 0 to 1"
+        "--min_confidence", type=probability, default=0.0, metavar="P", help="reject readings below it, 0 to 1"
     )
     parser.add_argument(
         "--cors_origin", action="append", default=[], metavar="ORIGIN", help="web origin that may call; repeatable"
@@ -174,16 +176,6 @@ def _between(least: int, most: int) -> Any:
         return int(text)
 
     return whole
-
-
-def _probability(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return value
 
 
 if __name__ == "__main__":
