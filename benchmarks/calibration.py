@@ -114,7 +114,7 @@ def _seen(reader: MeterReader, root: Path, sets: list[str], split: str, names: s
             photo = load_image(root / name / record["image"])
             found = reader.find_display(photo)
             if found is not None:
-                yield _Seen(photo, found, record["reading"])
+                yield _Seen(photo, reader.read_upright(photo, found)[0], record["reading"])
 
 
 def _digit_scores(reader: MeterReader, seen: list[_Seen]) -> tuple[np.ndarray, np.ndarray]:

@@ -31,8 +31,9 @@ from training.loop import prepare as prepare_run
 Sample = LineSample | Stage2Sample
 #: The part of a configuration that weights depend on.
 _SHAPE = ("input_size", "channels", "column", "rnn", "units", "layers")
-#: More exchanged drums than stage 2 learns from: rows of digits must not be learnt by heart.
-DISPLAY_AUGMENTATION = Stage2Augmentation(exchange=0.6)
+#: More exchanged drums than stage 2 learns from: rows of digits must not be learnt by heart. And displays upside down,
+#: on which the network sees no text: that is how the reader finds out that it cut one out so.
+DISPLAY_AUGMENTATION = Stage2Augmentation(exchange=0.6, turned=0.08)
 
 
 #: In widths of a digit: how far from its middle steps show it, and how far at least steps beside it show nothing.

@@ -18,7 +18,7 @@ from reader.ctc import CtcReading, beam_search, text_log_probability
 from reader.ctc_lattice import text_log_probabilities
 from reader.line_settings import POINT
 from reader.symbols import DIGITS, UNKNOWN
-from reader.types import Digit
+from reader.types import Digit, Reading
 
 Float64 = npt.NDArray[np.float64]
 
@@ -46,6 +46,9 @@ class JointRules:
         moves: of those cuts: along the display, across it, and outwards on every side, in heights of the display.
         line_point: weight of the line reader's log probability of where the decimals begin.
         boxes_point: weight of the detector's.
+        upright: a reading with less evidence (see `evidence`) is compared with that of the display turned by 180
+            degrees; minus infinity for never.
+        turned: by how much the turned one's must be more.
     """
 
     line: float = 2.0
@@ -63,6 +66,8 @@ class JointRules:
     )
     line_point: float = 1.0
     boxes_point: float = 1.0
+    upright: float = -0.25
+    turned: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,17 @@ def settle_decimals(
     shares = np.exp(scores - scores.max())
     best = int(shares.argmax())
     return best, float(shares[best] / shares.sum())
+
+
+def evidence(reading: Reading) -> float:
+    """How much speaks for a reading, to compare those of a display held either way up; at most 0.
+
+    The line reader's log probability of the text, a digit, and the logarithm of the digits' mean confidence.
+    """
+    if not reading.digits:
+        return -math.inf
+    line = max(reading.line_log_probability or 0.0, _NEVER) / len(reading.digits)
+    return line + math.log(max(float(np.mean([digit.confidence for digit in reading.digits])), _LEAST))
 
 
 def _candidates(views: Sequence[Float64], rules: JointRules) -> dict[str, CtcReading]:

@@ -18,7 +18,7 @@ from reader.decode import boxes_from_outputs, decode_views
 from reader.displays import displays_from_outputs
 from reader.geometry import box_corners, expand, inverse, quad_iou, rectify, second_look, warp, warp_points
 from reader.image import ImageError, Source, letterbox
-from reader.joint import LineView, line_steps
+from reader.joint import LineView, evidence, line_steps
 from reader.lines import LineReader
 from reader.photo import Photo, open_photo
 from reader.runtime import Network, load_network
@@ -181,9 +181,12 @@ class MeterReader:
         if not legible:
             return replace(result, reason=ILLEGIBLE)
         start = perf_counter()
-        read = self.read_display(photo, found, decimals)
+        found, read = self.read_upright(photo, found, decimals)
         times["stage2"] = perf_counter() - start
-        return self._judge(replace(result, confidence=read.reading.confidence, digits=photo_digits(read)), read.reading)
+        result = replace(
+            result, corners=found.display.corners, confidence=read.reading.confidence, digits=photo_digits(read)
+        )
+        return self._judge(result, read.reading)
 
     def _judge(self, result: Result, reading: Reading) -> Result:
         """Success or the reason against it. A rejected reading is moved away from `text`."""
@@ -252,6 +255,31 @@ class MeterReader:
         return displays_from_outputs(
             outputs["corners"][0], outputs["probabilities"][0], self.bundle.stage1.score_threshold
         )
+
+    def read_upright(
+        self, photo: UInt8 | Photo, found: Found, decimals: int | None = None
+    ) -> tuple[Found, ReadDisplay]:
+        """What the display says, and where it is: turned by 180 degrees where its reading makes more sense so.
+
+        A display is read the other way up only when its reading is in doubt and there is a line reader, which was
+        shown displays upside down.
+
+        Args:
+            photo: see `read_display`.
+            found: see `read_display`.
+            decimals: see `read_display`.
+        """
+        photo = Photo.of(photo)
+        read = self.read_display(photo, found, decimals)
+        joint = self.bundle.joint
+        if self.line is None or evidence(read.reading) >= joint.upright:
+            return found, read
+        display = replace(found.display, corners=np.roll(found.display.corners, 2, axis=0))
+        other = replace(found, display=display)
+        turned = self.read_display(photo, other, decimals)
+        if evidence(turned.reading) > evidence(read.reading) + joint.turned:
+            return other, turned
+        return found, read
 
     def read_display(self, photo: UInt8 | Photo, found: Found, decimals: int | None = None) -> ReadDisplay:
         """What the display at known corners says; legible or not.

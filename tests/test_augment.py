@@ -1,5 +1,7 @@
 """Augmentation: labels go where the picture goes, nothing is mirrored, and plain views are what the reader shows."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -266,3 +268,13 @@ def test_storing_a_display_first_changes_little():
         cv2.cvtColor(trained, cv2.COLOR_RGB2GRAY).astype(float), cv2.cvtColor(served, cv2.COLOR_RGB2GRAY).astype(float)
     )
     assert np.abs(shift).max() < 0.1
+
+
+def test_displays_upside_down_have_nothing_to_read(no_light):
+    sample = marked_display()
+    settings = Stage2Augmentation(jitter=0, shift=0, exchange=0, negative=0, turned=1)
+    plain, _, labels = stage2_view(sample, (64, 320), np.random.default_rng(3), replace(settings, turned=0))
+    view, boxes, none = stage2_view(sample, (64, 320), np.random.default_rng(3), settings)
+    assert boxes.shape == (0, 4) and len(none) == 0 and len(labels)
+    left, right = (np.abs(view.astype(int) - other).mean() for other in (plain, plain[::-1, ::-1]))
+    assert right < left

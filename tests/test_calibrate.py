@@ -16,6 +16,7 @@ from reader.bundle import load_bundle, save_bundle
 from reader.confidence import sigmoid
 from reader.ctc import greedy, log_softmax
 from reader.image import encode_png
+from reader.joint import JointRules
 from reader.line_settings import LineSettings
 from reader.lines import LineReader
 from reader.pipeline import MeterReader
@@ -56,7 +57,9 @@ def see(monkeypatch, line=None):
     """Makes the bundle's networks the fake ones."""
 
     def load(cls, path):
-        return MeterReader(FakeStage1(), FakeStage2(), load_bundle(path), line=line)
+        # The fake line reader is as sure of a display that is upside down.
+        settings = replace(load_bundle(path), joint=JointRules(upright=-math.inf))
+        return MeterReader(FakeStage1(), FakeStage2(), settings, line=line)
 
     monkeypatch.setattr(MeterReader, "load", classmethod(load))
 

@@ -6,17 +6,19 @@ import math
 
 import numpy as np
 import pytest
-from fake_networks import FakeStage1, FakeStage2, bundle, photo_of, save_fixed_bundle
+from fake_networks import FakeLine, FakeStage1, FakeStage2, bundle, photo_of, save_fixed_bundle
 
 from reader import MeterReader
 from reader.bundle import Bundle, BundleError, load_bundle, save_bundle
 from reader.confidence import Calibration
 from reader.displays import displays_from_outputs
 from reader.image import ImageError, encode_png
-from reader.pipeline import _turned_back
+from reader.line_settings import LineSettings
+from reader.lines import LineReader
+from reader.pipeline import Found, _turned_back
 from reader.places import Rules
 from reader.runtime import OnnxNetwork
-from reader.types import REASONS, Result
+from reader.types import REASONS, Display, Result
 
 UPRIGHT = np.array([[170, 200], [470, 200], [470, 260], [170, 260]], float)
 
@@ -328,3 +330,37 @@ def test_places_on_a_turned_photo_are_found_on_the_photo(turns):
     y, x = np.argwhere(np.rot90(photo, turns)[..., 0])[0]
     back = _turned_back(np.array([[x + 0.5, y + 0.5]]), turns, 40, 60)  # the middle of the pixel
     np.testing.assert_allclose(back, [[51.5, 7.5]])
+
+
+class KnowsUp(FakeLine):
+    """Sees digits only where the first of them is a 1: on a display that is upside down it sees none."""
+
+    def __call__(self, batch):
+        outputs = super().__call__(batch)
+        classes = outputs["logits"][0].argmax(axis=1)
+        if classes[classes > 0][0] != 1 + 1:
+            outputs["logits"] = self.sure * np.eye(11, dtype=np.float32)[None, classes * 0]
+        return outputs
+
+
+@pytest.mark.parametrize(
+    ("quarters", "line", "turned", "looks", "why"),
+    [
+        (2, KnowsUp(), True, 2, "upside down there is nothing to read"),
+        (0, KnowsUp(), False, 1, "a reading without a doubt is not checked"),
+        (2, FakeLine(), False, 1, "one that is as sure upside down neither"),
+        (2, None, False, 1, "without a line reader nobody knows"),
+    ],
+)
+def test_a_display_cut_out_upside_down_is_read_the_other_way_up(quarters, line, turned, looks, why):
+    corners = np.array([[100, 100], [400, 100], [400, 160], [100, 160]], np.float32)
+    photo, _ = photo_of("12345", corners)
+    stage2 = FakeStage2(score=0.99)
+    settings = LineSettings("display", "0123456789", (48, 256), max_length=10)
+    reader = MeterReader(FakeStage1(), stage2, bundle(), line=line and LineReader(line, settings))
+    shares = np.array([1, 0, 0, 0], np.float32)
+    found = Found(Display(np.roll(corners, quarters, axis=0), 0, 0.9, shares), 1.0)
+    upright, read = reader.read_upright(photo, found)
+    assert read.reading.text == ("12345" if turned or not quarters else "54321"), why
+    np.testing.assert_array_equal(upright.display.corners, corners if turned else found.display.corners)
+    assert len(stage2.batches) == looks

@@ -31,14 +31,15 @@ class Stage1Augmentation:
         background: share of views that are moved off the display.
         any_angle: share of first looks turned by any angle; the others by a few degrees.
         fill: width of the display in a second look, in input widths, as the reader asks for it.
-        flip_second_look: share of second looks that are upside down, since a first look can be.
+        flip_second_look: share of second looks that are upside down. A first look can be; of few such views the
+            network would learn that they are not.
     """
 
     second_look: float = 0.45
     background: float = 0.05
     any_angle: float = 0.3
     fill: float = 0.62
-    flip_second_look: float = 0.08
+    flip_second_look: float = 0.35
 
 
 def _similarity(source: Float32, target: Float32, scale: float, degrees: float) -> np.ndarray:
@@ -189,12 +190,15 @@ class Stage2Augmentation:
         shift: of the error that all corners share.
         exchange: share of displays some of whose digits are exchanged for digits of other displays.
         negative: share of displays shown as negatives: white on black for black on white.
+        turned: share of displays shown upside down, with nothing to read on them: whoever learns that can tell which
+            way up a display is.
     """
 
     jitter: float = 0.05
     shift: float = 0.05
     exchange: float = 0.4
     negative: float = 0.08
+    turned: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -286,6 +290,8 @@ def stage2_view(
     view = _warp(sample.image, matrix, size, size[0] / h, border)
     if rng.random() < settings.negative:
         view = 255 - view
+    if settings.turned and rng.random() < settings.turned:
+        return distort(np.ascontiguousarray(view[::-1, ::-1]), rng), np.zeros((0, 4), np.float32), sample.labels[:0]
     boxes = _warp_boxes(sample.boxes, matrix)
     boxes, labels = _clip_boxes(boxes, sample.labels, size)
     return distort(view, rng), boxes, labels
