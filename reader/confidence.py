@@ -35,6 +35,10 @@ READING_FEATURES: tuple[str, ...] = (
 )
 
 
+#: Of these more speaks against the reading, of all others for it.
+_AGAINST = ("between", "irregularity")
+
+
 @dataclass(frozen=True)
 class Calibration:
     """The fitted numbers that turn scores into probabilities.
@@ -164,6 +168,9 @@ def fit_reading(
 ) -> tuple[float, dict[str, float]]:
     """Logistic regression by Newton's method, with a ridge on the standardised weights so that few photos suffice.
 
+    The features say much the same, and on few photos one of them easily gets a weight of the wrong sign to make up for
+    another. Such a one gets 0, the worst first, and the others are fitted again.
+
     Args:
         features: (N, len(READING_FEATURES)), rows from `reading_features`.
         correct: (N,) whether the whole reading was right.
@@ -181,7 +188,17 @@ def fit_reading(
         raise ValueError(
             f"wanted features (N, {len(READING_FEATURES)}) and N > 0 outcomes, not {x.shape} and {y.shape}"
         )
-    columns = [READING_FEATURES.index(name) for name in use]
+    intercept, weights, standardised = _regression(x, y, [READING_FEATURES.index(name) for name in use], ridge)
+    wrong = {name: beta if name in _AGAINST else -beta for name, beta in zip(use, standardised, strict=True)}
+    worst = max(wrong, key=lambda name: wrong[name], default=None)
+    if worst is None or wrong[worst] <= 0:
+        return intercept, {name: float(weight) for name, weight in zip(use, weights, strict=True)}
+    intercept, kept = fit_reading(x, y, [name for name in use if name != worst], ridge)
+    return intercept, {name: kept.get(name, 0.0) for name in use}
+
+
+def _regression(x: Float64, y: Float64, columns: list[int], ridge: float) -> tuple[float, Float64, Float64]:
+    """Intercept, weights and standardised weights of the chosen columns."""
     x = x[:, columns]
     mean, spread = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-9)
     spread[x.std(axis=0) < 1e-9] = np.inf  # a feature that never changes gets the weight 0
@@ -198,8 +215,7 @@ def fit_reading(
         if np.abs(step).max() < 1e-8:
             break
     weights = beta[1:] / spread
-    intercept = float(beta[0] - (weights * mean).sum())
-    return intercept, {name: float(weight) for name, weight in zip(use, weights, strict=True)}
+    return float(beta[0] - (weights * mean).sum()), weights, beta[1:]
 
 
 def expected_calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = 10) -> float:

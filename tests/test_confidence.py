@@ -184,3 +184,17 @@ def test_risk_coverage():
 
 def test_equal_confidences_do_not_flatter():
     assert risk_coverage([0.5] * 4, [1, 0, 1, 0], [0.5])[0].accuracy == 0
+
+
+def test_a_weight_of_the_wrong_sign_is_left_out():
+    """Two features that say the same, one with more noise: least squares would subtract one from the other."""
+    rng = np.random.default_rng(5)
+    truth = rng.normal(size=60)
+    features = np.zeros((60, len(READING_FEATURES)))
+    features[:, READING_FEATURES.index("product")] = truth + rng.normal(size=60) * 0.05
+    features[:, READING_FEATURES.index("weakest_digit")] = -truth  # speaks against what it should speak for
+    features[:, READING_FEATURES.index("irregularity")] = -truth + rng.normal(size=60)
+    intercept, weights = fit_reading(features, truth + rng.normal(size=60) * 0.3 > 0)
+    assert weights["weakest_digit"] == 0 and weights["product"] > 0 > weights["irregularity"]
+    alone, others = fit_reading(features, truth > 0, ["weakest_digit"])
+    assert others == {"weakest_digit": 0.0} and np.isfinite([intercept, alone]).all()
