@@ -179,6 +179,8 @@ def test_exchanged_digits_bring_their_labels():
     pool = DigitPool()
     pool.patches[7].append(np.tile(np.arange(0, 240, 8, dtype=np.uint8)[None, :, None], (40, 1, 3)))
     sample = marked_display()
+    sample.image[::4] //= 2  # a ground and an ink
+    stored = sample.image.copy()
     changed = 0
     for seed in range(20):
         new = exchange_digits(sample, pool, np.random.default_rng(seed))
@@ -189,7 +191,25 @@ def test_exchanged_digits_bring_their_labels():
             changed += not same
             assert new.labels[i] in (sample.labels[i], 7)
     assert changed
-    assert (sample.image == marked_display().image).all(), "the stored sample stays as it is"
+    assert (sample.image == stored).all(), "the stored sample stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("ground", "ink"),
+    [((240, 235, 230), (200, 30, 40)), ((20, 20, 25), (240, 240, 240)), ((170, 20, 30), (250, 240, 240))],
+)
+def test_exchanged_digits_take_the_colours_of_the_old_ones(ground, ink):
+    old, patch = np.full((40, 24, 3), ground, np.uint8), np.full((40, 24, 3), (30, 30, 30), np.uint8)
+    old[10:30, 4:8] = ink
+    patch[4:36, 14:18] = (220, 220, 200)  # white on black, elsewhere
+    new = augment.recoloured(patch, old).astype(int)
+    assert np.abs(new[20, 16] - ink).max() <= 3 and np.abs(new[20, 6] - ground).max() <= 3
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_picture_of_one_colour_has_no_ink(level):
+    flat = np.full((20, 12, 3), level, np.uint8)
+    assert (augment.recoloured(flat, flat) == flat).all()
 
 
 def test_the_pool_keeps_digits_only():

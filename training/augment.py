@@ -250,7 +250,8 @@ class DigitPool:
 def exchange_digits(sample: Stage2Sample, pool: DigitPool, rng: Rng) -> Stage2Sample:
     """Puts digits of other displays into a display: leading drums show nearly always 0 otherwise.
 
-    Each digit in turn is replaced with a chance of a half by one of a class drawn evenly, matched in mean and contrast.
+    Each digit in turn is replaced with a chance of a half by one of a class drawn evenly. The new one is drawn in the
+    old one's colours: red drums are what tells the decimals.
     """
     image, labels = sample.image.copy(), sample.labels.copy()
     for i, label in enumerate(sample.labels):
@@ -265,12 +266,40 @@ def exchange_digits(sample: Stage2Sample, pool: DigitPool, rng: Rng) -> Stage2Sa
         if min(old.shape[:2]) < 6:
             continue
         patch = pool.patches[new][int(rng.integers(len(pool.patches[new])))]
-        patch = cv2.resize(patch, (old.shape[1], old.shape[0]), interpolation=cv2.INTER_AREA).astype(np.float32)
-        mean, deviation = old.mean((0, 1)), old.std() + 1
-        patch = (patch - patch.mean((0, 1))) * np.clip(deviation / (patch.std() + 1), 0.5, 2) + mean
-        image[y1:y2, x1:x2] = np.clip(patch, 0, 255).astype(np.uint8)
+        patch = cv2.resize(patch, (old.shape[1], old.shape[0]), interpolation=cv2.INTER_AREA)
+        image[y1:y2, x1:x2] = recoloured(patch, old)
         labels[i] = new
     return Stage2Sample(image=image, boxes=sample.boxes, labels=labels, name=sample.name)
+
+
+def recoloured(patch: UInt8, like: UInt8) -> UInt8:
+    """A picture of a digit in another one's colours of ground and ink, (h, w, 3) uint8 both."""
+    _, ground, ink = _ground_and_ink(like)
+    shape, _, _ = _ground_and_ink(patch)
+    return np.clip(ground + shape[..., None] * (ink - ground), 0, 255).astype(np.uint8)
+
+
+def _ground_and_ink(picture: UInt8) -> tuple[Float32, Float32, Float32]:
+    """How much ink each pixel (h, w) has, about 0 to 1, and the two colours (3,), of which the ground's is commoner.
+
+    Split along the direction in which the colours differ most, at the threshold of Otsu (1979).
+    """
+    pixels = picture.reshape(-1, 3).astype(np.float32)
+    centred = pixels - pixels.mean(0)
+    axis = np.linalg.eigh(centred.T @ centred)[1][:, -1].astype(np.float32)  # of the largest eigenvalue
+    along = centred @ axis  # (h w,)
+    low, high = float(along.min()), float(along.max())
+    levels = np.clip((along - low) / max(high - low, 1e-6) * 255, 0, 255).astype(np.uint8)
+    threshold, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    upper = levels > threshold
+    inked = upper if 2 * upper.sum() <= len(upper) else ~upper
+    if not inked.any() or inked.all():  # one colour all over
+        mean = pixels.mean(0)
+        return np.zeros(picture.shape[:2], np.float32), mean, mean
+    ground, ink = pixels[~inked].mean(0), pixels[inked].mean(0)
+    middle, reach = float(along[~inked].mean()), float(along[inked].mean() - along[~inked].mean())
+    amount = np.clip((along - middle) / (reach if abs(reach) > 1e-3 else 1.0), -0.4, 1.4)
+    return amount.reshape(picture.shape[:2]).astype(np.float32), ground, ink
 
 
 def stage2_view(
