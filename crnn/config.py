@@ -98,7 +98,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "captcha": {"input_size": (48, 192), "max_length": 6},
     "price": {"input_size": (48, 160), "fit": "pad", "max_length": 9},
     "handwritten": {"input_size": (40, 192), "fit": "pad", "max_length": 10},
-    "display": {"input_size": (48, 256), "max_length": 11},
+    "display": {"input_size": (48, 256), "max_length": 10},
 }
 
 

@@ -17,7 +17,7 @@ from crnn.losses import NOT_KNOWN, CtcLoss
 from crnn.model import build
 from crnn.release import embedded_config, load
 from reader.line_image import prepare
-from reader.line_settings import POINT
+from reader.line_settings import DECIMAL_DIGITS, DIGITS
 from reader.metrics import align
 from reader.symbols import FLOATP_ID
 from reader.types import UInt8
@@ -38,8 +38,7 @@ DISPLAY_AUGMENTATION = Stage2Augmentation(exchange=0.6, turned=0.08)
 
 #: In widths of a digit: how far from its middle steps show it, and how far at least steps beside it show nothing.
 _MIDDLE, _EDGE = 0.2, 0.4
-#: In steps: how near the point's place show it, and how near may.
-_POINT_AT, _POINT_NEAR = 0.75, 2.0
+_WHOLE = str.maketrans(DECIMAL_DIGITS, DIGITS)
 
 
 @dataclass(frozen=True)
@@ -140,10 +139,16 @@ def augmented_views(
 
 
 def display_text(boxes: np.ndarray, labels: np.ndarray) -> str:
-    """What a display says, from left to right: boxes (n, 4) xyxy, labels (n,) class ids of stage 2."""
-    digits, decimals = _row(boxes, labels)
-    text = "".join(str(c) for _, c in digits)
-    return f"{text[:-decimals]}{POINT}{text[-decimals:]}" if decimals else text
+    """What a display says, from left to right: boxes (n, 4) xyxy, labels (n,) class ids of stage 2.
+
+    Digits after the decimal point are `DECIMAL_DIGITS`.
+    """
+    row, decimals = _row(boxes, labels)
+    return "".join(_character(c, i >= len(row) - decimals) for i, (_, c) in enumerate(row))
+
+
+def _character(digit: int, decimal: bool) -> str:
+    return (DECIMAL_DIGITS if decimal else DIGITS)[digit]
 
 
 def _row(boxes: np.ndarray, labels: np.ndarray) -> tuple[list[tuple[np.ndarray, int]], int]:
@@ -164,8 +169,8 @@ def _row(boxes: np.ndarray, labels: np.ndarray) -> tuple[list[tuple[np.ndarray, 
 
 
 def _known(text: str, config: LineConfig) -> str:
-    """The text without the point where the network has no class for it."""
-    return text if POINT in config.alphabet else text.replace(POINT, "")
+    """The text without telling decimals where the network has no classes for them."""
+    return text if set(DECIMAL_DIGITS) <= set(config.alphabet) else text.translate(_WHOLE)
 
 
 def plain_view(sample: Sample, config: LineConfig) -> tuple[UInt8, str]:
@@ -186,8 +191,6 @@ def encode(text: str, config: LineConfig, steps: np.ndarray | None = None) -> np
 def step_labels(boxes: np.ndarray, labels: np.ndarray, config: LineConfig) -> np.ndarray:
     """(T,) int32: which digit stands at each step, 0 beside the digits, `NOT_KNOWN` at their edges.
 
-    The point stands half way between the last digit before the decimals and the first of them.
-
     Args:
         boxes: (n, 4) xyxy in input pixels.
         labels: (n,) class ids of stage 2.
@@ -195,19 +198,12 @@ def step_labels(boxes: np.ndarray, labels: np.ndarray, config: LineConfig) -> np
     """
     x = (np.arange(config.steps) + 0.5) * config.input_size[1] / config.steps
     known = np.zeros(config.steps, np.int32)
-    for (left, _, right, _), label in zip(boxes, labels, strict=True):
-        if label < 10:
-            away = np.abs(x - (left + right) / 2) / max(right - left, 1.0)  # in widths of the digit
-            known[away < _EDGE] = NOT_KNOWN
-            known[away < _MIDDLE] = config.alphabet.index(str(label)) + 1
-    digits, decimals = _row(boxes, labels)
-    if decimals and POINT in config.alphabet:
-        before, after = digits[-decimals - 1][0], digits[-decimals][0]
-        step = config.input_size[1] / config.steps
-        away = np.abs(x - (before[2] + after[0]) / 2) / step  # in steps
-        free = (known == 0) | (known == NOT_KNOWN)
-        known[free & (away < _POINT_NEAR)] = NOT_KNOWN
-        known[free & (away <= _POINT_AT)] = config.alphabet.index(POINT) + 1
+    row, decimals = _row(boxes, labels)
+    for place, ((left, _, right, _), digit) in enumerate(row):
+        away = np.abs(x - (left + right) / 2) / max(right - left, 1.0)  # in widths of the digit
+        known[away < _EDGE] = NOT_KNOWN
+        character = _known(_character(digit, place >= len(row) - decimals), config)
+        known[away < _MIDDLE] = config.alphabet.index(character) + 1
     return known
 
 
@@ -260,13 +256,17 @@ def check_same(came: LineConfig, wanted: LineConfig, what: str) -> None:
 
 
 def take_over(network: keras.Model, config: LineConfig, source: keras.Model, came: LineConfig) -> None:
-    """Copies weights from a network of the same shape; classes go by their characters, new ones stay as they are."""
+    """Copies weights from a network of the same shape. Classes go by their characters.
+
+    New classes stay as they are, but decimals begin as the digits that they look like.
+    """
     last, before = network.get_layer("logits"), source.get_layer("logits")
     kernel, bias = (np.array(values) for values in last.get_weights())  # (units, classes), (classes,)
     old_kernel, old_bias = before.get_weights()
     network.set_weights([*source.get_weights()[:-2], kernel, bias])
-    shared = [c for c in config.alphabet if c in came.alphabet]
+    like = {c: c if c in came.alphabet else c.translate(_WHOLE) for c in config.alphabet}
+    shared = [c for c in config.alphabet if like[c] in came.alphabet]
     to = [0, *(config.alphabet.index(c) + 1 for c in shared)]
-    origin = [0, *(came.alphabet.index(c) + 1 for c in shared)]
+    origin = [0, *(came.alphabet.index(like[c]) + 1 for c in shared)]
     kernel[:, to], bias[to] = old_kernel[:, origin], old_bias[origin]
     last.set_weights([kernel, bias])

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from reader.ctc import CtcReading, beam_search, text_log_probability
 from reader.ctc_lattice import text_log_probabilities
-from reader.line_settings import POINT
+from reader.line_settings import DECIMAL_DIGITS
 from reader.symbols import DIGITS, UNKNOWN
 from reader.types import Digit, Reading
 
@@ -27,7 +27,6 @@ _LEAST = 1e-3
 #: Stands for the log probability of what cannot be.
 _NEVER = -1e3
 _ALPHABET = "".join(DIGITS)
-_POINT_CLASS = 1 + len(DIGITS)
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,8 @@ class LineView:
         right: x of the last step's right edge.
         top: y of the upper edge of the boxes of digits that only the line reader saw.
         bottom: y of their lower edge.
-        pointed: (T, 12) of the first cut, the decimal point as the last class; None for a network that says no points.
+        decimals: (T, 21) of the first cut: the blank, the digits before the decimal point, those after it; None for a
+            network that does not tell them.
     """
 
     views: tuple[Float64, ...]
@@ -88,18 +88,18 @@ class LineView:
     right: float
     top: float
     bottom: float
-    pointed: Float64 | None = None
+    decimals: Float64 | None = None
 
 
 def line_steps(steps: Float64, alphabet: str) -> tuple[Float64, Float64 | None]:
-    """A line network's opinion of a display as `LineView` has it, without and with the point.
+    """A line network's opinion of a display as `LineView` has it: whatever the digits are, and with the decimals told.
 
     Args:
         steps: (T, classes) log probabilities, class 0 the blank.
-        alphabet: the classes after the blank: the ten digits and, perhaps, the point.
+        alphabet: the classes after the blank: the ten digits and, perhaps, ten for decimals.
 
     Returns:
-        (T, 11) where a step that shows the point shows no digit, and (T, 12) or None.
+        (T, 11), and (T, 21) or None.
 
     Raises:
         ValueError: a digit is missing in the alphabet.
@@ -108,12 +108,12 @@ def line_steps(steps: Float64, alphabet: str) -> tuple[Float64, Float64 | None]:
     if missing:
         raise ValueError(f"a line reader of displays knows all digits; {missing} are not in {alphabet!r}")
     digits = np.asarray(steps, np.float64)[:, [0, *(alphabet.index(d) + 1 for d in DIGITS)]]
-    if POINT not in alphabet:
+    if not set(DECIMAL_DIGITS) <= set(alphabet):
         return digits, None
-    point = steps[:, alphabet.index(POINT) + 1]
-    pointed = np.concatenate([digits, point[:, None]], axis=1)
-    digits[:, 0] = np.logaddexp(digits[:, 0], point)
-    return digits, pointed
+    after = steps[:, [alphabet.index(d) + 1 for d in DECIMAL_DIGITS]]
+    told = np.concatenate([digits, after], axis=1)
+    digits[:, 1:] = np.logaddexp(digits[:, 1:], after)
+    return digits, told
 
 
 def settle(
@@ -171,11 +171,12 @@ def settle_decimals(
     """
     text = "".join(digit.text for digit in digits)
     count, certainty = seen
-    if view.pointed is None or UNKNOWN in text or not 0 <= count < len(text):
+    if view.decimals is None or UNKNOWN in text or not 0 <= count < len(text):
         return seen
-    classes = [int(each) + 1 for each in text]
-    pointed = [[*classes[: len(text) - k], _POINT_CLASS, *classes[len(text) - k :]] for k in range(1, len(text))]
-    line = np.maximum(text_log_probabilities(view.pointed, [classes, *pointed]), _NEVER)  # (n,) by number of decimals
+    digit_classes = np.array([int(each) + 1 for each in text])
+    places = np.arange(len(text))
+    texts = [(digit_classes + len(DIGITS) * (places >= len(text) - k)).tolist() for k in range(len(text))]
+    line = np.maximum(text_log_probabilities(view.decimals, texts), _NEVER)  # (n,) by number of decimals
     boxes = np.full(len(text), max(1 - certainty, _LEAST) / max(len(text) - 1, 1))
     boxes[count] = max(certainty, _LEAST)
     scores = rules.line_point * line + rules.boxes_point * np.log(boxes)

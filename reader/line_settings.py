@@ -12,8 +12,8 @@ PROVINCES = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝�
 #: Characters that stand on special plates: learners, police, Hong Kong, Macao, trailers, embassies, consulates.
 SPECIAL = "学警港澳挂使领"
 DIGITS = "0123456789"
-#: Stands before the decimals; a display's line reader says it where it sees that they begin.
-POINT = "."
+#: Digits after the decimal point, as a display's line reader calls them: their colour tells each of them.
+DECIMAL_DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 #: Plates have no I and no O; they would be taken for 1 and 0.
 PLATE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 
@@ -23,7 +23,7 @@ ALPHABETS: Mapping[str, str] = {
     "captcha": "2345678bcdefgmnpwxy",
     "price": DIGITS + ".,",
     "handwritten": DIGITS,
-    "display": DIGITS + POINT,
+    "display": DIGITS + DECIMAL_DIGITS,
 }
 #: The tasks of the line reader; "display" is the meter reader's own use of it.
 LINE_TASKS: tuple[str, ...] = ("price", "plate", "captcha", "handwritten")

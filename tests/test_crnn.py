@@ -122,21 +122,21 @@ def test_steps_of_a_display_say_where_its_digits_stand():
     config = task_config("display")  # 64 steps of 4 pixels
     boxes = np.array([[100, 0, 140, 48], [20, 0, 60, 48], [96, 0, 150, 48]], np.float32)
     labels = np.array([7, 0, 14])  # the last is the decimal area
-    assert display_text(boxes, labels) == "0.7"
+    assert display_text(boxes, labels) == "0⁷"
     steps = step_labels(boxes, labels, config)
-    point = config.alphabet.index(".") + 1
-    assert steps[10] == 1 and steps[30] == 8 and steps[0] == 0  # middles at x = 40 and 120
-    assert np.flatnonzero(steps == point).tolist() == [19, 20]  # half way between the digits, x = 80
-    assert NOT_KNOWN in steps[5:9] and set(steps.tolist()) == {0, 1, 8, point, NOT_KNOWN}
-    assert point not in step_labels(boxes[:2], labels[:2], config), "no decimals, no point"
+    assert steps[10] == 1 and steps[30] == 18 and steps[0] == 0  # middles at x = 40 and 120
+    assert NOT_KNOWN in steps[5:9] and set(steps.tolist()) == {0, 1, 18, NOT_KNOWN}
+    assert step_labels(boxes[:2], labels[:2], config)[30] == 8, "without the area it is no decimal"
+    plain = replace(config, alphabet="0123456789")
+    assert step_labels(boxes, labels, plain)[30] == 8, "nor where the network does not tell them"
 
 
 @pytest.mark.parametrize(
     ("areas", "text"),
     [
         ([], "123"),
-        ([[58, 0, 100, 9]], "12.3"),
-        ([[58, 0, 100, 9], [30, 0, 100, 9]], "1.23"),  # the largest counts
+        ([[58, 0, 100, 9]], "12³"),
+        ([[58, 0, 100, 9], [30, 0, 100, 9]], "1²³"),  # the largest counts
         ([[0, 0, 100, 9]], "123"),  # nothing before the point
         ([[300, 0, 340, 9]], "123"),  # no digit in it
     ],
@@ -158,6 +158,14 @@ def test_weights_are_taken_over_by_the_characters_of_the_classes():
     image = np.random.default_rng(0).integers(0, 255, (1, *CODE.input_size, 3), np.uint8)
     one, other = (net.predict(image, verbose=0)["logits"] for net in (network, source))
     np.testing.assert_allclose(one[..., [0, 2, 1]], other, atol=1e-5)
+
+
+def test_decimals_begin_as_the_digits_that_they_look_like():
+    old, new = replace(CODE, alphabet="21"), replace(CODE, alphabet="12¹²")
+    source, network = build(old), build(new)
+    take_over(network, new, source, old)
+    kernel, was = network.get_layer("logits").get_weights()[0], source.get_layer("logits").get_weights()[0]
+    np.testing.assert_array_equal(kernel, was[:, [0, 2, 1, 2, 1]])
 
 
 @pytest.mark.parametrize(

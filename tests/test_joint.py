@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from reader.joint import JointRules, LineView, line_steps, settle, settle_decimals
+from reader.line_settings import ALPHABETS
 from reader.types import Digit
 
 #: Both opinions weigh alike.
@@ -104,13 +105,14 @@ def test_what_neither_is_sure_of_stays_unknown(sure, text):
     assert "".join(digit.text for digit in made) == text
 
 
-def pointed(text, sure=0.9, steps=24):
-    """(steps, 12) log probabilities of a line reader that knows the point as its last class."""
-    probabilities = np.full((steps, 12), (1 - sure) / 11)
+def telling(text, sure=0.9, steps=24):
+    """(steps, 21) log probabilities of a line reader that tells decimals by classes of their own; a text with point."""
+    probabilities = np.full((steps, 21), (1 - sure) / 20)
     probabilities[:, 0] = sure
-    for place, character in enumerate(text):
-        probabilities[2 * place + 1] = (1 - sure) / 11
-        probabilities[2 * place + 1, 11 if character == "." else int(character) + 1] = sure
+    whole, _, part = text.partition(".")
+    for place, digit in enumerate(whole + part):
+        probabilities[2 * place + 1] = (1 - sure) / 20
+        probabilities[2 * place + 1, int(digit) + 1 + 10 * (place >= len(whole))] = sure
     return np.log(probabilities)
 
 
@@ -120,31 +122,30 @@ def pointed(text, sure=0.9, steps=24):
         ((1, 0.9), "12.3", 0.9, 1),  # both agree
         ((1, 0.5), "123", 0.95, 0),  # the surer one decides: the detector's area is none
         ((0, 0.5), "1.23", 0.95, 2),
-        ((2, 0.999), "12.3", 0.4, 2),
+        ((2, 0.999), "12.3", 0.3, 2),
     ],
 )
-def test_both_opinions_on_the_point(seen, line, line_sure, count):
+def test_both_opinions_on_the_decimals(seen, line, line_sure, count):
     digits, _ = detected("123")
-    steps, with_point = line_steps(pointed(line, line_sure), "0123456789.")
-    known = LineView((steps,), 0.0, 240.0, 5.0, 45.0, with_point)
+    steps, told = line_steps(telling(line, line_sure), ALPHABETS["display"])
+    known = LineView((steps,), 0.0, 240.0, 5.0, 45.0, told)
     found, certainty = settle_decimals(digits, seen, known, EVEN)
     assert found == count and 0.3 < certainty <= 1
 
 
-def test_without_an_opinion_on_the_point_the_detector_s_stands():
+def test_without_an_opinion_on_the_decimals_the_detector_s_stands():
     digits, _ = detected("123")
     assert settle_decimals(digits, (1, 0.7), view("123"), EVEN) == (1, 0.7)
     unknown, _ = detected("1x3")
-    steps, with_point = line_steps(pointed("123"), "0123456789.")
-    known = LineView((steps,), 0.0, 240.0, 5.0, 45.0, with_point)
-    assert settle_decimals(unknown, (1, 0.7), known, EVEN) == (1, 0.7)
+    steps, told = line_steps(telling("123"), ALPHABETS["display"])
+    assert settle_decimals(unknown, (1, 0.7), LineView((steps,), 0.0, 240.0, 5.0, 45.0, told), EVEN) == (1, 0.7)
 
 
-def test_a_step_of_the_point_is_no_digit():
-    steps, with_point = line_steps(pointed("1.2", 0.9), "0123456789.")
-    assert steps.shape == (24, 11) and with_point.shape == (24, 12)
+def test_a_decimal_is_the_digit_that_it_is():
+    steps, told = line_steps(telling("1.2", 0.9), ALPHABETS["display"])
+    assert steps.shape == (24, 11) and told.shape == (24, 21)
     np.testing.assert_allclose(np.exp(steps).sum(axis=1), 1)
-    assert steps[3].argmax() == 0 and with_point[3].argmax() == 11
+    assert steps[3].argmax() == 3 and told[3].argmax() == 13
     plain, none = line_steps(steps, "0123456789")
     assert none is None
     np.testing.assert_array_equal(plain, steps)
