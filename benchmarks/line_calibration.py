@@ -209,11 +209,12 @@ def _views(paths: Sequence[Path], split: str, settings: LineSettings, limit: int
         return
     from training.augment import plain_display
     from training.datasets import load_stage2
+    from training.display_texts import display_text
 
     displays = load_stage2(paths, split)
     for display in evenly(displays, limit or len(displays)):
         view, boxes = plain_display(display, settings.input_size)
-        shown = display.labels[np.argsort(boxes[:, 0] + boxes[:, 2])]
-        shown = shown[shown < POINT_ID]  # without the point and the decimal area
-        if len(shown) and (shown < len(DIGITS)).all():  # letters beside the digits have no place in a line of digits
-            yield view, "".join(DIGITS[label] for label in shown)
+        text = display_text(boxes, display.labels, settings.alphabet)
+        letters = (display.labels >= len(DIGITS)) & (display.labels < POINT_ID)
+        if text and not letters.any():  # letters beside the digits have no place in a line of digits
+            yield view, text

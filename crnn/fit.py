@@ -17,12 +17,11 @@ from crnn.losses import NOT_KNOWN, CtcLoss
 from crnn.model import build
 from crnn.release import embedded_config, load
 from reader.line_image import prepare
-from reader.line_settings import DECIMAL_DIGITS, DIGITS
 from reader.metrics import align
-from reader.symbols import FLOATP_ID
 from reader.types import UInt8
 from training.augment import DigitPool, Stage2Augmentation, plain_display, stage2_view
 from training.datasets import Stage2Sample
+from training.display_texts import WHOLE, digit_row, display_text
 from training.line_augment import AUGMENTATIONS, LineAugmentation, line_view
 from training.line_sets import LineSample
 from training.loop import Example, Feed, RunConfig, fit, write_json_atomic
@@ -38,7 +37,6 @@ DISPLAY_AUGMENTATION = Stage2Augmentation(exchange=0.6, turned=0.08)
 
 #: In widths of a digit: how far from its middle steps show it, and how far at least steps beside it show nothing.
 _MIDDLE, _EDGE = 0.2, 0.4
-_WHOLE = str.maketrans(DECIMAL_DIGITS, DIGITS)
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ def examples(
             return image, {"logits": encode(sample.text, config)}
         image, boxes, labels = stage2_view(sample, config.input_size, rng, DISPLAY_AUGMENTATION, pool)
         steps = step_labels(boxes, labels, config)
-        return image, {"logits": encode(_known(display_text(boxes, labels), config), config, steps)}
+        return image, {"logits": encode(display_text(boxes, labels, config.alphabet), config, steps)}
 
     return make
 
@@ -138,47 +136,12 @@ def augmented_views(
     ]
 
 
-def display_text(boxes: np.ndarray, labels: np.ndarray) -> str:
-    """What a display says, from left to right: boxes (n, 4) xyxy, labels (n,) class ids of stage 2.
-
-    Digits after the decimal point are `DECIMAL_DIGITS`.
-    """
-    row, decimals = _row(boxes, labels)
-    return "".join(_character(c, i >= len(row) - decimals) for i, (_, c) in enumerate(row))
-
-
-def _character(digit: int, decimal: bool) -> str:
-    return (DECIMAL_DIGITS if decimal else DIGITS)[digit]
-
-
-def _row(boxes: np.ndarray, labels: np.ndarray) -> tuple[list[tuple[np.ndarray, int]], int]:
-    """The digits from left to right, each with its box, and how many of them are decimals.
-
-    The point stands before the first digit whose middle lies in the largest decimal area, as when a photo is read.
-    Without a digit before them there are no decimals.
-    """
-    pairs = list(zip(boxes, labels, strict=True))
-    digits = sorted(((b, int(c)) for b, c in pairs if c < 10), key=lambda pair: float(pair[0][0] + pair[0][2]))
-    areas = [b for b, c in pairs if c == FLOATP_ID]
-    if not areas:
-        return digits, 0
-    area = max(areas, key=lambda b: float(b[2] - b[0]))
-    after = [area[0] <= (b[0] + b[2]) / 2 <= area[2] for b, _ in digits]
-    first = after.index(True) if True in after else 0
-    return digits, len(digits) - first if first else 0
-
-
-def _known(text: str, config: LineConfig) -> str:
-    """The text without telling decimals where the network has no classes for them."""
-    return text if set(DECIMAL_DIGITS) <= set(config.alphabet) else text.translate(_WHOLE)
-
-
 def plain_view(sample: Sample, config: LineConfig) -> tuple[UInt8, str]:
     """A sample as the reader shows it to the network, and its text."""
     if isinstance(sample, LineSample):
         return prepare(sample.image, config.input_size, config.fit), sample.text
     view, boxes = plain_display(sample, config.input_size)
-    return view, _known(display_text(boxes, sample.labels), config)
+    return view, display_text(boxes, sample.labels, config.alphabet)
 
 
 def encode(text: str, config: LineConfig, steps: np.ndarray | None = None) -> np.ndarray:
@@ -198,11 +161,11 @@ def step_labels(boxes: np.ndarray, labels: np.ndarray, config: LineConfig) -> np
     """
     x = (np.arange(config.steps) + 0.5) * config.input_size[1] / config.steps
     known = np.zeros(config.steps, np.int32)
-    row, decimals = _row(boxes, labels)
-    for place, ((left, _, right, _), digit) in enumerate(row):
+    row, _ = digit_row(boxes, labels)
+    characters = display_text(boxes, labels, config.alphabet)
+    for ((left, _, right, _), _), character in zip(row, characters, strict=True):
         away = np.abs(x - (left + right) / 2) / max(right - left, 1.0)  # in widths of the digit
         known[away < _EDGE] = NOT_KNOWN
-        character = _known(_character(digit, place >= len(row) - decimals), config)
         known[away < _MIDDLE] = config.alphabet.index(character) + 1
     return known
 
@@ -218,7 +181,7 @@ def check_lines(samples: Sequence[Sample], config: LineConfig) -> None:
     """Raises ValueError for the first line that the network cannot read: its characters or its length."""
     for sample in samples:
         display = not isinstance(sample, LineSample)
-        text = _known(display_text(sample.boxes, sample.labels), config) if display else sample.text
+        text = display_text(sample.boxes, sample.labels, config.alphabet) if display else sample.text
         foreign = sorted(set(text) - set(config.alphabet))
         if foreign:
             raise ValueError(f"{sample.name}: characters {foreign} in {text!r}; the alphabet is {config.alphabet!r}")
@@ -264,7 +227,7 @@ def take_over(network: keras.Model, config: LineConfig, source: keras.Model, cam
     kernel, bias = (np.array(values) for values in last.get_weights())  # (units, classes), (classes,)
     old_kernel, old_bias = before.get_weights()
     network.set_weights([*source.get_weights()[:-2], kernel, bias])
-    like = {c: c if c in came.alphabet else c.translate(_WHOLE) for c in config.alphabet}
+    like = {c: c if c in came.alphabet else c.translate(WHOLE) for c in config.alphabet}
     shared = [c for c in config.alphabet if like[c] in came.alphabet]
     to = [0, *(config.alphabet.index(c) + 1 for c in shared)]
     origin = [0, *(came.alphabet.index(like[c]) + 1 for c in shared)]

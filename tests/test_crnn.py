@@ -12,13 +12,14 @@ import pytest
 import make_dataset
 import train_lines
 from crnn.config import TASKS, LineConfig, task_config
-from crnn.fit import check_lines, decode, display_text, encode, evaluate_lines, step_labels, take_over
+from crnn.fit import check_lines, decode, encode, evaluate_lines, step_labels, take_over
 from crnn.losses import NOT_KNOWN, CtcLoss
 from crnn.model import build
 from crnn.onnx_graph import to_onnx
 from crnn.release import ReleaseError, load, release
 from reader.line_settings import ALPHABETS
 from reader.runtime import OnnxNetwork
+from training.display_texts import display_text
 from training.export import largest_difference, save_savedmodel, savedmodel_network
 from training.line_augment import AUGMENTATIONS, LineAugmentation, line_view
 from training.line_sets import LineSample
@@ -128,6 +129,7 @@ def test_steps_of_a_display_say_where_its_digits_stand():
     assert NOT_KNOWN in steps[5:9] and set(steps.tolist()) == {0, 1, 18, NOT_KNOWN}
     assert step_labels(boxes[:2], labels[:2], config)[30] == 8, "without the area it is no decimal"
     plain = replace(config, alphabet="0123456789")
+    assert display_text(boxes, labels, plain.alphabet) == "07"
     assert step_labels(boxes, labels, plain)[30] == 8, "nor where the network does not tell them"
 
 
