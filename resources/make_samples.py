@@ -24,7 +24,7 @@ SEED, SIDE, QUALITY = 2024, 800, 86
 
 #: File name -> number of the photo in the row of seed `SEED`.
 SAMPLES = {
-    "water_red_decimals.jpg": 69,
+    "water_red_decimals.jpg": 16,
     "water_brass.jpg": 96,
     "water_sideways.jpg": 48,
     "water_grey_photo.jpg": 51,
