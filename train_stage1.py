@@ -22,7 +22,7 @@ on several machines, the same on each but for its index (checkpoints are written
 
 def main(arguments: list[str] | None = None) -> int:
     """Flags, then one call; the exit code."""
-    parser = training_parser("stage1", __doc__, EXAMPLES, without=["--digits"])
+    parser = training_parser("stage1", __doc__, EXAMPLES)
     parser.set_defaults(max_side=640)
     return train.main(1, parser.parse_args(arguments))
 

@@ -28,7 +28,7 @@ from training.loop import Example, Feed, RunConfig, fit, write_json_atomic
 from training.loop import prepare as prepare_run
 
 Sample = LineSample | Stage2Sample
-#: The part of a configuration that weights depend on.
+#: The part of a configuration that weights depend on; the classes, by the alphabet, can be taken over one by one.
 _SHAPE = ("input_size", "channels", "column", "rnn", "units", "layers")
 #: More exchanged drums than stage 2 learns from: rows of digits must not be learnt by heart. And displays upside down,
 #: on which the network sees no text: that is how the reader finds out that it cut one out so.
@@ -81,13 +81,7 @@ def fit_lines(
 
     model, state = prepare_run(create, {"logits": CtcLoss()}, run, resume)
     if resume:
-        saved = embedded_config(model)
-        check_same(saved, config, f"--resume_training: {run.checkpoints}")
-        if saved.alphabet != config.alphabet:
-            raise ValueError(
-                f"--resume_training: {run.checkpoints} has a network with alphabet {saved.alphabet!r}; "
-                f"{config.alphabet!r} wanted"
-            )
+        check_same(embedded_config(model), config, f"--resume_training: {run.checkpoints}", (*_SHAPE, "alphabet"))
     shown: Any = DISPLAY_AUGMENTATION if samples and isinstance(samples[0], Stage2Sample) else augmentation
     write_json_atomic(run.logs / "config.json", {"network": config.to_dict(), "augmentation": shown})
     feed = Feed(examples(samples, config, augmentation, run.seed, singles), chances, run, int(state.get("epoch", 0)))
@@ -210,10 +204,10 @@ def evaluate_lines(network: keras.Model, config: LineConfig, samples: Sequence[S
     return {"lines": lines, "cer": cer, "score": lines - 0.1 * cer}
 
 
-def check_same(came: LineConfig, wanted: LineConfig, what: str) -> None:
-    """Raises ValueError where a file's weights belong to another network."""
+def check_same(came: LineConfig, wanted: LineConfig, what: str, keys: Sequence[str] = _SHAPE) -> None:
+    """Raises ValueError where a file's weights belong to another network: where the configurations differ in a key."""
     one, other = came.to_dict(), wanted.to_dict()
-    for key in _SHAPE:
+    for key in keys:
         if one[key] != other[key]:
             raise ValueError(f"{what} has a network with {key} {one[key]!r}; {other[key]!r} wanted")
 

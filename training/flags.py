@@ -64,14 +64,15 @@ def training_parser(
         help="go on from the checkpoint of a killed run",
     )
     add("--initial_weights", type=Path, metavar="FILE", help="a .keras file of the same network to start from")
-    add(
-        "--digits",
-        nargs="+",
-        type=Path,
-        default=[],
-        metavar="JSONL",
-        help="single digits that are exchanged with those of displays: manifests with image, split and reading",
-    )
+    if name != "stage1":  # sees whole photos
+        add(
+            "--digits",
+            nargs="+",
+            type=Path,
+            default=[],
+            metavar="JSONL",
+            help="single digits that are exchanged with those of displays: manifests with image, split and reading",
+        )
     add("--network", metavar="JSON", help='changes to the network, as a file or text: {"fpn_channels": 96}')
     add("--output", type=Path, default=Path("retinanet") / f"{name}.keras", help="best weights (default: %(default)s)")
     add("--logs", type=Path, default=Path("logs") / name, help="TensorBoard logs (default: %(default)s)")

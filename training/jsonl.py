@@ -30,11 +30,12 @@ from training.jsonl_records import (
     decimal_area,
     display,
     load_stored,
+    manifest_lines,
     read_corners,
     stage1_task,
     with_corners,
 )
-from training.labelstudio import SPLITS, DatasetError, Fault, photo_name
+from training.labelstudio import SPLITS, Fault, photo_name
 from training.labelstudio_tasks import label_config, local_file, rectangle_task
 from training.splits import SplitRule
 
@@ -123,13 +124,7 @@ def convert(manifest: Path, out: Path, options: JsonlOptions) -> JsonlResult:
 
 def _read_manifest(manifest: Path, result: JsonlResult) -> Iterator[tuple[int, Record]]:
     """The records with their line numbers."""
-    try:
-        lines = manifest.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"cannot read {manifest}: {error}") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    for number, line in manifest_lines(manifest):
         try:
             record = json.loads(line)
         except ValueError as error:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from reader.header import read_header
 from reader.image import ImageError, load_image
 from reader.symbols import FLOATP_ID, STAGE1_CLASSES, STAGE2_CLASSES
 from reader.types import UInt8
-from training.labelstudio import DatasetError
+from training.labelstudio import DatasetError, read_json
 from training.labelstudio_tasks import polygon_task
 
 Record = dict[str, Any]
@@ -41,6 +40,19 @@ def load_stored(path: Path) -> tuple[UInt8, bool]:
     return np.asarray(stored, np.uint8), False
 
 
+def manifest_lines(manifest: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a JSONL file that are not blank, with their numbers from 1.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
+    try:
+        lines = manifest.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"cannot read {manifest}: {error}") from error
+    yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+
+
 def read_corners(path: Path | None) -> dict[str, Any]:
     """Corners that were annotated beside a manifest: a JSON object of 4 x [x, y] by the records' `image`.
 
@@ -50,12 +62,7 @@ def read_corners(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     wanted = f"{path}: a JSON object of four [x, y] by image wanted"
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DatasetError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise DatasetError(f"{wanted} ({error})") from error
+    values = read_json(path)
     if not isinstance(values, dict):
         raise DatasetError(f"{wanted}; {type(values).__name__} came")
     for image, corners in values.items():

@@ -97,13 +97,22 @@ def read_export(labels: Path, images: Path | None, stage: int) -> tuple[list[Lab
     return good, faults
 
 
-def _load_tasks(labels: Path) -> list[Json]:
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        DatasetError: it cannot be read, or is no JSON.
+    """
     try:
-        tasks = json.loads(labels.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DatasetError(f"cannot read {labels}: {error.strerror}") from error
+        raise DatasetError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise DatasetError(f"{labels} is not JSON: {error}") from error
+        raise DatasetError(f"{path} is not JSON: {error}") from error
+
+
+def _load_tasks(labels: Path) -> list[Json]:
+    tasks = read_json(labels)
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise DatasetError(f"{labels} is not a Label Studio JSON export: a list of tasks was wanted")
     if not tasks:

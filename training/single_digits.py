@@ -9,6 +9,7 @@ from typing import Any
 
 from reader.image import ImageError, load_image
 from reader.types import UInt8
+from training.jsonl_records import manifest_lines
 from training.labelstudio import DatasetError
 
 #: Tenths up to which a rolling drum is called by its lower digit. Beyond, people call it by either.
@@ -37,13 +38,7 @@ def load_digits(manifests: Sequence[Path]) -> list[tuple[int, UInt8]]:
 
 
 def _read(manifest: Path) -> Iterator[tuple[int, UInt8]]:
-    try:
-        lines = manifest.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"cannot read {manifest}: {error}") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    for number, line in manifest_lines(manifest):
         place = f"{manifest}: line {number}"
         try:
             record = json.loads(line)

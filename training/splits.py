@@ -7,13 +7,12 @@ photo lands in the split of its photo, and photos added later move nothing.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from training.labelstudio import SPLITS, DatasetError, photo_name
+from training.labelstudio import SPLITS, DatasetError, photo_name, read_json
 
 
 @dataclass(frozen=True)
@@ -124,12 +123,7 @@ def read_split_file(path: Path) -> dict[str, str]:
     Raises:
         DatasetError: unreadable, another form, or a photo in two splits.
     """
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DatasetError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise DatasetError(f"{path} is not JSON: {error}") from error
+    table = read_json(path)
     if not isinstance(table, dict):
         raise DatasetError(f'{path}: {{"file name": "train"}} was wanted, a {type(table).__name__} came')
     given: dict[str, str] = {}

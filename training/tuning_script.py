@@ -86,8 +86,7 @@ def tuning_parser(
     """The flags of a tuning script; `name` names the logs, `flags` the examples' set."""
     logs = Path("logs") / name / "hparam_tuning"
     epilog = EPILOG.format(script=script, flags=flags, logs=logs)
-    without = [*_WITHOUT, *(["--digits"] if name == "stage1" else [])]
-    parser = training_parser(name, description, epilog, without=without)
+    parser = training_parser(name, description, epilog, without=_WITHOUT)
     add = parser.add_argument
     add(
         "--learning_rates",
