@@ -1,5 +1,6 @@
 # make read [PHOTOS="my meter.jpg"]   readings of photos, in a slim environment; annotated pictures in out/annotated/
-# make test                           every check and test, in the full environment
+# make test                           every check and test, in the full environment (as root it installs Chromium from
+#                                     the distribution for the web page's tests; without one they are skipped)
 # make clean                          removes both environments
 #
 # Python 3.11 or newer, Debian or Ubuntu on x86-64. Another Python: make read PYTHON=/usr/bin/python3.12
@@ -16,7 +17,7 @@ stamp = $(1)/.made-$(shell cat $(2) | sha256sum | cut -c1-16)
 READ := $(call stamp,.venv-read,requirements-read.txt)
 FULL := $(call stamp,.venv,requirements.txt requirements-dev.txt requirements-archive.txt requirements-read.txt)
 
-.PHONY: read test clean
+.PHONY: read test browser clean
 .DEFAULT_GOAL := read
 
 # PHOTOS is one file, folder or pattern when there is such a one, spaces and all; otherwise several, divided by spaces.
@@ -26,11 +27,20 @@ read: $(READ)
 	else set -f; set -- $$PHOTOS; fi; \
 	.venv-read/bin/python recognize.py --annotate out/annotated -- "$$@" && echo "annotated pictures: out/annotated/"
 
-test: $(FULL)
+test: $(FULL) browser
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/python -m pytest
+
+# A browser for the tests of the web page. A person's machine is left as it is: only root installs it here.
+browser:
+	@if [ -z "$$CHROMIUM" ] && ! command -v chromium chromium-browser >/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "installing chromium" && (apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+				apt-get install -y -qq --no-install-recommends chromium) >/dev/null 2>&1 \
+				|| echo "chromium could not be installed: the web page's tests are skipped" >&2; \
+		else echo "no chromium: the web page's tests are skipped; sudo apt-get install chromium" >&2; fi; fi
 
 clean:
 	rm -rf .venv .venv-read

@@ -23,6 +23,7 @@ from training.augment import (
 )
 from training.datasets import Stage1Sample, Stage2Sample
 from training.photometric import distort
+from training.recolour import recoloured
 
 SIZE = (256, 256)
 COLOURS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0]], np.uint8)  # clockwise from the top-left
@@ -202,14 +203,14 @@ def test_exchanged_digits_take_the_colours_of_the_old_ones(ground, ink):
     old, patch = np.full((40, 24, 3), ground, np.uint8), np.full((40, 24, 3), (30, 30, 30), np.uint8)
     old[10:30, 4:8] = ink
     patch[4:36, 14:18] = (220, 220, 200)  # white on black, elsewhere
-    new = augment.recoloured(patch, old).astype(int)
+    new = recoloured(patch, old).astype(int)
     assert np.abs(new[20, 16] - ink).max() <= 3 and np.abs(new[20, 6] - ground).max() <= 3
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_a_picture_of_one_colour_has_no_ink(level):
     flat = np.full((20, 12, 3), level, np.uint8)
-    assert (augment.recoloured(flat, flat) == flat).all()
+    assert (recoloured(flat, flat) == flat).all()
 
 
 def test_the_pool_keeps_digits_only():

@@ -17,7 +17,9 @@ from reader.image import letterbox
 from reader.symbols import DIGITS, FLOATP_ID
 from reader.types import Float32, UInt8
 from training.datasets import Stage1Sample, Stage2Sample
+from training.moved_point import move_point
 from training.photometric import distort
+from training.recolour import recoloured
 
 Rng = np.random.Generator
 
@@ -192,6 +194,9 @@ class Stage2Augmentation:
         negative: share of displays shown as negatives: white on black for black on white.
         turned: share of displays shown upside down, with nothing to read on them: whoever learns that can tell which
             way up a display is.
+        moved_point: share of displays with decimals in colours of their own that get another number of them.
+        loose: share of displays cut at another place on the left or the right, as where stage 1 has lost a digit.
+        loose_by: standard deviation of such a cut's error, in display heights.
     """
 
     jitter: float = 0.05
@@ -199,6 +204,9 @@ class Stage2Augmentation:
     exchange: float = 0.4
     negative: float = 0.08
     turned: float = 0.0
+    moved_point: float = 0.6
+    loose: float = 0.2
+    loose_by: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -272,46 +280,21 @@ def exchange_digits(sample: Stage2Sample, pool: DigitPool, rng: Rng) -> Stage2Sa
     return Stage2Sample(image=image, boxes=sample.boxes, labels=labels, name=sample.name)
 
 
-def recoloured(patch: UInt8, like: UInt8) -> UInt8:
-    """A picture of a digit in another one's colours of ground and ink, (h, w, 3) uint8 both."""
-    _, ground, ink = _ground_and_ink(like)
-    shape, _, _ = _ground_and_ink(patch)
-    return np.clip(ground + shape[..., None] * (ink - ground), 0, 255).astype(np.uint8)
-
-
-def _ground_and_ink(picture: UInt8) -> tuple[Float32, Float32, Float32]:
-    """How much ink each pixel (h, w) has, about 0 to 1, and the two colours (3,), of which the ground's is commoner.
-
-    Split along the direction in which the colours differ most, at the threshold of Otsu (1979).
-    """
-    pixels = picture.reshape(-1, 3).astype(np.float32)
-    centred = pixels - pixels.mean(0)
-    axis = np.linalg.eigh(centred.T @ centred)[1][:, -1].astype(np.float32)  # of the largest eigenvalue
-    along = centred @ axis  # (h w,)
-    low, high = float(along.min()), float(along.max())
-    levels = np.clip((along - low) / max(high - low, 1e-6) * 255, 0, 255).astype(np.uint8)
-    threshold, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    upper = levels > threshold
-    inked = upper if 2 * upper.sum() <= len(upper) else ~upper
-    if not inked.any() or inked.all():  # one colour all over
-        mean = pixels.mean(0)
-        return np.zeros(picture.shape[:2], np.float32), mean, mean
-    ground, ink = pixels[~inked].mean(0), pixels[inked].mean(0)
-    middle, reach = float(along[~inked].mean()), float(along[inked].mean() - along[~inked].mean())
-    amount = np.clip((along - middle) / (reach if abs(reach) > 1e-3 else 1.0), -0.4, 1.4)
-    return amount.reshape(picture.shape[:2]).astype(np.float32), ground, ink
-
-
 def stage2_view(
     sample: Stage2Sample, size: tuple[int, int], rng: Rng, settings: Stage2Augmentation, pool: DigitPool | None = None
 ) -> tuple[UInt8, Float32, np.ndarray]:
     """One training view of a rectified display: (h, w, 3) picture, boxes (n, 4) xyxy in its pixels, labels (n,)."""
     if pool is not None and rng.random() < settings.exchange:
         sample = exchange_digits(sample, pool, rng)
+    if settings.moved_point and rng.random() < settings.moved_point:
+        sample = move_point(sample, rng)
     h, w = sample.image.shape[:2]
     source = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
     error = rng.normal(0, settings.jitter, (4, 2)) + rng.normal(0, settings.shift, 2)
     growth = 1 + rng.normal(0, 0.04, 2)
+    if settings.loose and rng.random() < settings.loose:
+        side = [0, 3] if rng.random() < 0.5 else [1, 2]
+        error[side, 0] += rng.normal(0, settings.loose_by)
     cut = (source - source.mean(0)) * growth + source.mean(0) + error * h
     target = np.array([[0, 0], [size[1], 0], [size[1], size[0]], [0, size[0]]], np.float32)
     matrix = cv2.getPerspectiveTransform(cut.astype(np.float32), target)
