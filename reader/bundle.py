@@ -46,6 +46,8 @@ class Stage1Settings:
         fill: the part of the picture's side that the display takes in these looks.
         candidates: how many places of a photo are looked at again, best first, while none of them convinces.
         sure: a look with at least this score convinces.
+        settled: when a look's corners overlap the earlier ones by more than this (IoU), no further look is taken; 1
+            for all looks.
     """
 
     input_size: int
@@ -59,6 +61,7 @@ class Stage1Settings:
     fill: float = 0.62
     candidates: int = 3
     sure: float = 0.8
+    settled: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -236,6 +236,8 @@ class MeterReader:
             agreement, score = quad_iou(looked.corners, display.corners), looked.score
             surer = max(looked, display, key=lambda each: each.score)
             display = replace(surer, corners=looked.corners)
+            if agreement > self.bundle.stage1.settled:
+                break
         return Found(display, agreement), score
 
     def _look_again(self, photo: Photo, display: Display) -> Display | None:

@@ -85,6 +85,14 @@ def test_number_of_looks(looks):
     assert len(stage1.batches) == 1 + looks
 
 
+@pytest.mark.parametrize(("settled", "looks"), [(1.0, 3), (0.5, 2)])
+def test_a_look_that_sees_what_the_last_one_saw_is_the_last(settled, looks):
+    photo, _ = photo_of("123", turned(UPRIGHT, 70))
+    stage1 = FakeStage1()
+    found = meter_reader(stage1, extra_looks=2, settled=settled).find_display(photo)
+    assert len(stage1.batches) == looks and found.agreement > 0.5
+
+
 def test_in_doubt_the_turned_photo_is_looked_at_too():
     photo, _ = photo_of("123", UPRIGHT)
     # Unsure upright and from close by; a quarter turned it convinces.
