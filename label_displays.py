@@ -39,6 +39,7 @@ def main() -> int:
         help="records to take (default: full_photo)",
     )
     parser.add_argument("--corners", type=Path, help="JSON of corners by image, for records that have none")
+    parser.add_argument("--boxes", type=Path, help="JSON of boxes by image, drawn by hand: they win over all others")
     args = parser.parse_args()
     try:
         summary = label_displays(
@@ -51,6 +52,7 @@ def main() -> int:
             tuple(args.splits),
             tuple(args.kinds),
             args.corners,
+            args.boxes,
         )
     except (LabelError, OSError, ValueError) as error:
         print(f"label_displays.py: {error}", file=sys.stderr)

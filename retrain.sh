@@ -17,6 +17,10 @@ mkdir -p "$work"
 corners_of() {
     [ ! -e "resources/annotations/$1.json" ] || echo "--corners resources/annotations/$1.json"
 }
+# Boxes drawn by hand, which networks did not find: drawn_on NAME
+drawn_on() {
+    [ ! -e "resources/annotations/$1_boxes.json" ] || echo "--boxes resources/annotations/$1_boxes.json"
+}
 # A set in the JSONL form -> a TFDS set: set NAME MANIFEST STAGE [FLAGS]
 set_of() {
     local name=$1 manifest=$2 stage=$3
@@ -32,7 +36,7 @@ boxes_of() {
     local name=$1 kind=$2 round=$3 label=$1-$2-$3
     shift 3
     [ -d "$work/labels/$label" ] || $python label_displays.py --manifest "$data/$name/manifest.jsonl" --kinds "$kind" \
-        --out "$work/labels/$label" $(corners_of "$name") "$@"
+        --out "$work/labels/$label" $(corners_of "$name") $(drawn_on "$name") "$@"
     set_of "$label" "$work/labels/$label/manifest.jsonl" 2
 }
 train() { # train STAGE EPOCHS STEPS BATCH SETS... -- FLAGS

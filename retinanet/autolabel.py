@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from reader.geometry import MARGIN, rectify
+from reader.geometry import MARGIN, box_corners, rectify, warp_points
 from reader.image import load_image
 from reader.symbols import STAGE2_CLASSES
 from reader.types import UInt8
-from training.alignment import Aligned, align, divide, layouts
+from training.alignment import Aligned, align, divide, drawn, layouts
 from training.augment import stretch
-from training.jsonl_records import read_corners, with_corners
+from training.jsonl_records import read_boxes, read_corners, with_corners
 
 
 class LabelError(ValueError):
@@ -29,9 +29,13 @@ class LabelError(ValueError):
 
 @dataclass(frozen=True)
 class _Cut:
-    """A display with its margin: `inner` is (left, top, width, height) of the display itself in it."""
+    """A display with its margin.
+
+    `inner` is (left, top, width, height) of the display itself in it, `from_photo` the (3, 3) homography to its pixels.
+    """
 
     image: UInt8
+    from_photo: np.ndarray
     inner: tuple[float, float, float, float]
     record: dict[str, Any]
     name: str
@@ -47,6 +51,7 @@ def label_displays(
     splits: tuple[str, ...] = ("train",),
     kinds: tuple[str, ...] = ("full_photo", "display_crop"),
     corners: Path | None = None,
+    boxes: Path | None = None,
 ) -> dict[str, int]:
     """Labels every display of a JSONL set that has a reading, and corners or is a display already.
 
@@ -61,17 +66,18 @@ def label_displays(
         kinds: kinds of records to take. A photo and its crop have one name, so each kind makes a folder of its own;
             a later split by name then keeps both on the same side.
         corners: file with corners of records that have none, see `training.jsonl_records.read_corners`.
+        boxes: file with boxes drawn by hand, see `training.jsonl_records.read_boxes`; they win over all others.
 
     Returns:
         Counts: labelled, disagreeing, skipped.
 
     Raises:
         LabelError: the folder exists, or nothing in the set can be labelled.
-        DatasetError: the file of corners cannot be understood.
+        DatasetError: the file of corners or of boxes cannot be understood.
     """
     if out.exists():
         raise LabelError(f"{out} exists; a new folder is wanted")
-    noted = read_corners(corners)
+    noted, hand_drawn = read_corners(corners), read_boxes(boxes)
     records = [with_corners(json.loads(line), noted) for line in manifest.read_text().splitlines() if line.strip()]
     cuts = list(_cuts(manifest.parent, [r for r in records if _wanted(r, splits, kinds)]))
     if not cuts:
@@ -82,7 +88,11 @@ def label_displays(
     (partial / "crops").mkdir(parents=True)
     counts: Counter[str] = Counter()
     with (partial / "manifest.jsonl").open("w") as good, (partial / "disagreements.jsonl").open("w") as bad:
-        for cut, label in zip(cuts, labels, strict=True):
+        for cut, found in zip(cuts, labels, strict=True):
+            by_hand = hand_drawn.get(cut.record["image"])
+            label = found if by_hand is None else _by_hand(cut, by_hand)
+            if by_hand is not None:
+                counts["labelled by hand"] += 1
             if label is None:
                 counts["disagreeing"] += 1
                 bad.write(json.dumps({"image": cut.record["image"], "reading": cut.record["reading"]}) + "\n")
@@ -115,12 +125,18 @@ def _record(cut: _Cut, label: Aligned) -> dict[str, Any]:
     }
 
 
+def _by_hand(cut: _Cut, boxes: list[list[Any]]) -> Aligned:
+    quads = warp_points(box_corners(np.array([box[:4] for box in boxes], np.float64)), cut.from_photo)  # (n, 4, 2)
+    xyxy = np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1).astype(np.float32)
+    return drawn(xyxy, [int(box[4]) for box in boxes], cut.record["reading"])
+
+
 def _cuts(folder: Path, records: list[dict[str, Any]]) -> Iterator[_Cut]:
     for record in tqdm(records, desc="cutting displays", unit="photo"):
         photo = load_image(folder / record["image"])
         name = f"{Path(record['image']).stem}.jpg"
         if record.get("corners"):
-            image, _ = rectify(photo, np.array(record["corners"], np.float32), MARGIN)
+            image, from_photo = rectify(photo, np.array(record["corners"], np.float32), MARGIN)
             height = image.shape[0] / (1 + 2 * MARGIN)
             room = MARGIN * height
         elif record["kind"] == "display_crop":
@@ -128,9 +144,10 @@ def _cuts(folder: Path, records: list[dict[str, Any]]) -> Iterator[_Cut]:
             height = float(photo.shape[0])
             room = round(MARGIN * height)
             image = cv2.copyMakeBorder(photo, room, room, room, room, cv2.BORDER_REPLICATE)
+            from_photo = np.array([[1, 0, room], [0, 1, room], [0, 0, 1]], np.float64)
         else:
             continue
-        yield _Cut(image, (room, room, image.shape[1] - 2 * room, height), record, name)
+        yield _Cut(image, from_photo, (room, room, image.shape[1] - 2 * room, height), record, name)
 
 
 def _evenly(cuts: list[_Cut], exact: bool, drums: int | None) -> Iterator[Aligned | None]:

@@ -101,10 +101,24 @@ def align(
     wrong = sum(int(probabilities[i].argmax()) != int(d) for i, d in enumerate(digits))
     if wrong > tolerated:
         return None
-    labels = [int(d) for d in digits]
+    return _with_area(boxes, [int(d) for d in digits], decimals, wrong)
+
+
+def drawn(boxes: Float32, digits: list[int], reading: str) -> Aligned:
+    """Labels from boxes that were drawn by hand; the reading tells only how many of them are decimals.
+
+    Args:
+        boxes: (n, 4) xyxy, any order.
+        digits: what each shows.
+        reading: as it stands on the display.
+    """
+    order = np.argsort(boxes[:, 0] + boxes[:, 2])
+    return _with_area(boxes[order], [digits[i] for i in order], len(reading.partition(".")[2]))
+
+
+def _with_area(boxes: Float32, labels: list[int], decimals: int, wrong: int = 0) -> Aligned:
     if decimals:
-        boxes = np.concatenate([boxes, _area(boxes, decimals)[None]])
-        labels.append(FLOATP_ID)
+        boxes, labels = np.concatenate([boxes, _area(boxes, decimals)[None]]), [*labels, FLOATP_ID]
     return Aligned(boxes.astype(np.float32), np.array(labels, np.int64), wrong)
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from reader.geometry import box_corners, rectify, warp_points
 from reader.header import read_header
 from reader.image import ImageError, load_image
-from reader.symbols import FLOATP_ID, STAGE1_CLASSES, STAGE2_CLASSES
+from reader.symbols import DIGITS, FLOATP_ID, STAGE1_CLASSES, STAGE2_CLASSES
 from reader.types import UInt8
 from training.labelstudio import DatasetError, read_json
 from training.labelstudio_tasks import polygon_task
@@ -73,6 +73,31 @@ def read_corners(path: Path | None) -> dict[str, Any]:
         if not good:
             raise DatasetError(f"{wanted}; {corners!r} came for {image}")
     return values
+
+
+def read_boxes(path: Path | None) -> dict[str, list[list[Any]]]:
+    """Boxes drawn by hand, by image: a JSON object of lists of [x1, y1, x2, y2, "digit"]; none without a file.
+
+    Raises:
+        DatasetError: no such object.
+    """
+    if path is None:
+        return {}
+    wanted = f'{path}: a JSON object of lists of [x1, y1, x2, y2, "digit"] by image wanted'
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise DatasetError(f"{wanted}; {type(values).__name__} came")
+    for image, boxes in values.items():
+        if not (isinstance(boxes, list) and boxes and all(_is_digit_box(box) for box in boxes)):
+            raise DatasetError(f"{wanted}; {boxes!r} came for {image}")
+    return values
+
+
+def _is_digit_box(box: Any) -> bool:
+    if not (isinstance(box, list) and len(box) == 5 and box[4] in DIGITS):
+        return False
+    numbers = all(isinstance(value, (int, float)) and np.isfinite(value) for value in box[:4])
+    return bool(numbers and box[0] < box[2] and box[1] < box[3])
 
 
 def with_corners(record: Record, noted: Mapping[str, Any]) -> Record:
