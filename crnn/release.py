@@ -19,6 +19,7 @@ from training.release import ReleaseError as ReleaseError
 
 EXAMPLES = """examples:
   python -m crnn.release crnn/plate.keras deploy/crnn/plate.keras
+  python -m crnn.release finetuned.keras averaged.keras --average_with crnn/plate.keras
 """
 
 

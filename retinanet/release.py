@@ -21,6 +21,7 @@ CONFIGS: dict[str, type[NetworkConfig]] = {"stage1": Stage1Config, "stage2": Sta
 
 EXAMPLES = """examples:
   python -m retinanet.release retinanet/stage1.keras deploy/retinanet/stage1.keras
+  python -m retinanet.release finetuned.keras averaged.keras --average_with retinanet/stage1.keras
 """
 
 

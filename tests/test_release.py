@@ -41,6 +41,24 @@ def test_a_release_answers_as_the_network_computed_in_float32(tmp_path, config):
     assert {layer.compute_dtype for layer in released.layers} <= {"float32", "uint8"}
 
 
+def test_the_average_of_networks(tmp_path):
+    networks = [build(CONFIGS[1]) for _ in range(3)]
+    paths = [tmp_path / f"{i}.keras" for i in range(3)]
+    for network, path in zip(networks, paths, strict=True):
+        network.save(path)
+    assert main([str(paths[0]), str(tmp_path / "out.keras"), "--average_with", str(paths[1]), str(paths[2])]) == 0
+    released, _ = load(tmp_path / "out.keras")
+    for found, *parts in zip(released.get_weights(), *(n.get_weights() for n in networks), strict=True):
+        np.testing.assert_allclose(found, np.mean(parts, axis=0), atol=1e-6)
+
+
+def test_networks_of_different_shapes_are_not_averaged(tmp_path, capsys):
+    for name, config in zip("ab", CONFIGS, strict=True):
+        build(config).save(tmp_path / f"{name}.keras")
+    assert main([str(tmp_path / "a.keras"), str(tmp_path / "o.keras"), "--average_with", str(tmp_path / "b.keras")])
+    assert "another network" in capsys.readouterr().err and not (tmp_path / "o.keras").exists()
+
+
 def test_loading_leaves_the_dtype_policy_as_it_was(tmp_path):
     trained(CONFIGS[1]).save(tmp_path / "n.keras")
     keras.config.set_dtype_policy("mixed_bfloat16")

@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import keras
+import numpy as np
 
 from training.loop import save_atomic
 from training.normalization import Normalization255
@@ -81,14 +82,35 @@ def _float32() -> Iterator[None]:
         keras.config.set_dtype_policy(policy)
 
 
-def release(load: Callable[[str | Path], tuple[keras.Model, Config]], source: str | Path, target: str | Path) -> Config:
+def release(
+    load: Callable[[str | Path], tuple[keras.Model, Config]],
+    source: str | Path,
+    target: str | Path,
+    others: Sequence[str | Path] = (),
+) -> Config:
     """Writes the network of `source` without what only training needs; returns its configuration.
 
+    Args:
+        load: the package's reader of .keras files.
+        source: what training saved.
+        target: what to write.
+        others: networks of the same configuration whose weights are averaged with those of `source`. Of a network and
+            what it became by further training the average is often better than either ("model soups", Wortsman et al.
+            2022); networks that were trained apart from the beginning cannot be averaged.
+
     Raises:
-        ReleaseError: `source` is no network that `load` knows.
+        ReleaseError: `source` is no network that `load` knows, or one of the others has another configuration.
         OSError: `target` cannot be written; what stood there is as it was.
     """
     network, config = load(source)
+    if others:
+        sums = [np.asarray(weights, np.float64) for weights in network.get_weights()]
+        for path in others:
+            other, its_config = load(path)
+            if its_config != config:
+                raise ReleaseError(f"{path}: another network than {source}; only weights of the same can be averaged")
+            sums = [total + weights for total, weights in zip(sums, other.get_weights(), strict=True)]
+        network.set_weights([(total / (1 + len(others))).astype(np.float32) for total in sums])
     save_atomic(network, Path(target))
     return config
 
@@ -105,9 +127,17 @@ def run(
     )
     parser.add_argument("source", type=Path, metavar="IN.keras", help="what training saved")
     parser.add_argument("target", type=Path, metavar="OUT.keras", help="what to write; may be the same file")
+    parser.add_argument(
+        "--average_with",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="average the weights with those of these: the network before further training, say",
+    )
     args = parser.parse_args(arguments)
     try:
-        config = release(load, args.source, args.target)
+        config = release(load, args.source, args.target, args.average_with)
     except (ReleaseError, OSError) as error:
         print(f"release.py: {error}", file=sys.stderr)
         return 1
