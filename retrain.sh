@@ -63,7 +63,7 @@ done
     --images "$work/displays/stage2/images" --out "$work/sets/displays" --split 0.97 0.03 0
 
 s=$work/sets
-train 1 90 50 32 --dataset_path "$s/toloka_water" "$s/iaoqian_water" "$s/jorvkve_electric" "$s/anhkhoitran_electric" \
+train 1 129 50 32 --dataset_path "$s/toloka_water" "$s/iaoqian_water" "$s/jorvkve_electric" "$s/anhkhoitran_electric" \
     "$s/yuva_eb_lcd_electric" "$s/made" --mix 2 1 0.8 0.3 0.5 3
 
 digits="$data/haverland_digits/manifest.jsonl $data/ardiloot_digits/manifest.jsonl"
@@ -91,7 +91,7 @@ round 1 "$work/stage2.keras"
 # Even division does not fit LCDs: they come in when a network finds their digits.
 boxes_of yuva_eb_lcd_electric full_photo 1 --exact --model "$work/stage2.keras" --tolerated 4
 boxes_of renjith_lcd_electric display_crop 1 --exact --model "$work/stage2.keras" --tolerated 4
-stage2 104 "1.4 1.2 0.3 0.6 0.5 0.15 2.2 1 0.3 0.5" $(displays 1) $lcds
+stage2 142 "1.4 1.2 0.3 0.6 0.4 0.15 2.2 1 0.35 0.8" $(displays 1) $lcds
 
 # The line readers: line TASK EPOCHS MADE "FOLDERS" "MIX"; MADE made lines, drawn with the mix's last weight
 line() {
@@ -121,7 +121,7 @@ line captcha 14 9000 captcha_v2 "1 2"
 line plate 44 8000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "1 2 1 0.8 3"
 line handwritten 24 10000 handwritten_meza "2 2"
 line price 10 5000 prices_rub "1 2"
-train_line display 80 $(displays 1) $lcds --mix 1.4 1.4 0.35 0.6 0.5 0.15 1.8 0.9 0.3 0.5 --digits $digits
+train_line display 112 $(displays 1) $lcds --mix 1.4 1.4 0.35 0.6 0.4 0.15 2.4 1.1 0.35 0.9 --digits $digits
 
 for stage in 1 2; do $python -m retinanet.release "$work/stage$stage.keras" "retinanet/stage$stage.keras"; done
 (cd deploy && $python prepare_model.py --formats onnx --stage1 ../retinanet/stage1.keras --stage2 ../retinanet/stage2.keras)

@@ -40,7 +40,8 @@ class Stage1Settings:
         source_sha256: of the .keras file from which the files were exported.
         checks: what comparing each export with its source found, by runtime or kind of file, for the record.
         classes: names in the order of the outputs.
-        score_threshold: a display with a lower score is not believed.
+        score_threshold: a place with a lower score is not looked at.
+        believed: a display whose best look has a lower score is none.
         illegible_threshold: a display is illegible when the shares of the illegible classes add up to more.
         extra_looks: how often the network looks again at the enlarged, upright surroundings of the display.
         fill: the part of the picture's side that the display takes in these looks.
@@ -56,6 +57,7 @@ class Stage1Settings:
     checks: Mapping[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] = STAGE1_CLASSES
     score_threshold: float = 0.3
+    believed: float = 0.0
     illegible_threshold: float = 0.5
     extra_looks: int = 2
     fill: float = 0.62

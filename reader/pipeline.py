@@ -203,8 +203,11 @@ class MeterReader:
         looked at too, and those of the photo turned by a quarter either way: people turn their phones, and other
         things look like displays from afar. The place that convinces most from close by is the display.
         """
+        best = self._best_place(Photo.of(photo))
+        return None if best is None or best.display.score < self.bundle.stage1.believed else best
+
+    def _best_place(self, photo: Photo) -> Found | None:
         settings = self.bundle.stage1
-        photo = Photo.of(photo)
         overview = photo.overview(settings.input_size)
         best: Found | None = None
         best_score = 0.0

@@ -93,6 +93,13 @@ def test_a_look_that_sees_what_the_last_one_saw_is_the_last(settled, looks):
     assert len(stage1.batches) == looks and found.agreement > 0.5
 
 
+@pytest.mark.parametrize(("believed", "reason"), [(0.5, None), (0.7, "no_display")])
+def test_a_display_that_no_look_is_sure_of_is_none(believed, reason):
+    photo, _ = photo_of("123", UPRIGHT)
+    result = meter_reader(FakeStage1((0.6, 0, 0, 0)), believed=believed).read(photo)
+    assert result.reason == reason and result.success == (reason is None)
+
+
 def test_in_doubt_the_turned_photo_is_looked_at_too():
     photo, _ = photo_of("123", UPRIGHT)
     # Unsure upright and from close by; a quarter turned it convinces.
