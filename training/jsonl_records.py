@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,23 +56,12 @@ def manifest_lines(manifest: Path) -> Iterator[tuple[int, str]]:
 def read_corners(path: Path | None) -> dict[str, Any]:
     """Corners that were annotated beside a manifest: a JSON object of 4 x [x, y] by the records' `image`.
 
+    Empty without a file.
+
     Raises:
         DatasetError: no such object.
     """
-    if path is None:
-        return {}
-    wanted = f"{path}: a JSON object of four [x, y] by image wanted"
-    values = read_json(path)
-    if not isinstance(values, dict):
-        raise DatasetError(f"{wanted}; {type(values).__name__} came")
-    for image, corners in values.items():
-        try:
-            good = np.asarray(corners, np.float64).shape == (4, 2)
-        except (TypeError, ValueError):
-            good = False
-        if not good:
-            raise DatasetError(f"{wanted}; {corners!r} came for {image}")
-    return values
+    return _by_image(path, "four [x, y]", _are_corners)
 
 
 def read_boxes(path: Path | None) -> dict[str, list[list[Any]]]:
@@ -81,16 +70,31 @@ def read_boxes(path: Path | None) -> dict[str, list[list[Any]]]:
     Raises:
         DatasetError: no such object.
     """
+    return _by_image(path, 'lists of [x1, y1, x2, y2, "digit"]', _are_boxes)
+
+
+def _by_image(path: Path | None, what: str, good: Callable[[Any], bool]) -> dict[str, Any]:
     if path is None:
         return {}
-    wanted = f'{path}: a JSON object of lists of [x1, y1, x2, y2, "digit"] by image wanted'
+    wanted = f"{path}: a JSON object of {what} by image wanted"
     values = read_json(path)
     if not isinstance(values, dict):
         raise DatasetError(f"{wanted}; {type(values).__name__} came")
-    for image, boxes in values.items():
-        if not (isinstance(boxes, list) and boxes and all(_is_digit_box(box) for box in boxes)):
-            raise DatasetError(f"{wanted}; {boxes!r} came for {image}")
+    for image, value in values.items():
+        if not good(value):
+            raise DatasetError(f"{wanted}; {value!r} came for {image}")
     return values
+
+
+def _are_corners(value: Any) -> bool:
+    try:
+        return np.asarray(value, np.float64).shape == (4, 2)
+    except (TypeError, ValueError):
+        return False
+
+
+def _are_boxes(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(_is_digit_box(box) for box in value)
 
 
 def _is_digit_box(box: Any) -> bool:
