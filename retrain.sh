@@ -119,7 +119,7 @@ train_line() { # train_line TASK EPOCHS SETS... FLAGS
 }
 line captcha 14 9000 captcha_v2 "1 2"
 line plate 44 8000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "1 2 1 0.8 3"
-line handwritten 24 10000 handwritten_meza "2 2"
+line handwritten 83 12000 handwritten_meza "1 2"
 line price 10 5000 prices_rub "1 2"
 train_line display 112 $(displays 1) $lcds --mix 1.4 1.4 0.35 0.6 0.4 0.15 2.4 1.1 0.35 0.9 --digits $digits
 
