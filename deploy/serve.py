@@ -148,7 +148,7 @@ def _check(flags: argparse.Namespace) -> str:
 
 
 def _workers(runtime: str, device: str) -> int:
-    """Processes of one CPU thread read most photos a second (measured: 1.8 times as many as one of two threads).
+    """Processes of one CPU thread read most photos a second (measured: twice as many as one of two threads).
 
     TensorFlow takes some 800 MB in each, and a GPU's memory is not to be divided by many.
     """
