@@ -19,7 +19,7 @@ from reader.types import Float32, UInt8
 from training.datasets import Stage1Sample, Stage2Sample
 from training.moved_point import move_point
 from training.photometric import distort
-from training.recolour import recoloured
+from training.recolour import cut, recoloured
 
 Rng = np.random.Generator
 
@@ -242,8 +242,7 @@ class DigitPool:
         for at in np.random.default_rng(seed).permutation(len(places)):
             sample, i = places[at]
             patches = pool.patches[int(sample.labels[i])]
-            x1, y1, x2, y2 = np.round(sample.boxes[i]).astype(int)
-            patch = sample.image[max(y1, 0) : y2, max(x1, 0) : x2]
+            patch = cut(sample.image, sample.boxes[i])
             if len(patches) < limit and min(patch.shape[:2]) >= 6:
                 patches.append(patch)
         taken = [0] * len(DIGITS)
@@ -268,14 +267,12 @@ def exchange_digits(sample: Stage2Sample, pool: DigitPool, rng: Rng) -> Stage2Sa
         new = int(rng.integers(10))
         if not pool.patches[new]:
             continue
-        x1, y1, x2, y2 = np.round(sample.boxes[i]).astype(int)
-        x1, y1 = max(x1, 0), max(y1, 0)
-        old = image[y1:y2, x1:x2]
+        old = cut(image, sample.boxes[i])
         if min(old.shape[:2]) < 6:
             continue
         patch = pool.patches[new][int(rng.integers(len(pool.patches[new])))]
         patch = cv2.resize(patch, (old.shape[1], old.shape[0]), interpolation=cv2.INTER_AREA)
-        image[y1:y2, x1:x2] = recoloured(patch, old)
+        old[...] = recoloured(patch, old)
         labels[i] = new
     return Stage2Sample(image=image, boxes=sample.boxes, labels=labels, name=sample.name)
 

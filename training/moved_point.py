@@ -13,7 +13,7 @@ from reader.symbols import FLOATP_ID
 from reader.types import UInt8
 from training.datasets import Stage2Sample
 from training.display_texts import digit_row
-from training.recolour import ground_and_ink, recoloured
+from training.recolour import cut, ground_and_ink, painted
 
 Rng = np.random.Generator
 
@@ -35,20 +35,22 @@ def move_point(sample: Stage2Sample, rng: Rng) -> Stage2Sample:
     boxes = np.array([box for box, _ in row], np.float32).reshape(-1, 4)
     if not decimals or decimals >= len(row) or (boxes[:, 2:] - boxes[:, :2]).min() < _SMALLEST:
         return sample
-    drums = [_cut(sample.image, box) for box in boxes]
     first = len(row) - decimals
-    told_by_ground, told_by_ink = _told_apart(drums, first)
     new = len(row) - int(rng.integers(0, min(decimals + 2, len(row))))
-    if not (told_by_ground or told_by_ink) or new == first:
+    if new == first:
+        return sample
+    colours = np.array([ground_and_ink(cut(sample.image, box))[1:] for box in boxes], np.float32)  # (n, 2, 3)
+    told_by_ground, told_by_ink = _told_apart(colours, first)
+    if not (told_by_ground or told_by_ink):
         return sample
     cells = _cells(boxes, sample.image.shape[:2]) if told_by_ground else boxes
     if _framed(sample.image, cells, first):
         return sample
     image = sample.image.copy()
+    ground, ink = colours[first if new < first else first - 1]
     for place in range(min(first, new), max(first, new)):
-        like = drums[first if new < first else first - 1]
-        cell = _cut(image, cells[place])
-        cell[...] = recoloured(cell, like)
+        cell = cut(image, cells[place])
+        cell[...] = painted(cell, ground, ink)
     return _with_point(sample, image, boxes[new:])
 
 
@@ -61,15 +63,8 @@ def _with_point(sample: Stage2Sample, image: UInt8, decimals: np.ndarray) -> Sta
     return Stage2Sample(image=image, boxes=boxes.astype(np.float32), labels=labels, name=sample.name)
 
 
-def _cut(image: UInt8, box: np.ndarray) -> UInt8:
-    """The part (h, w, 3) of a picture inside a box, not a copy."""
-    x1, y1, x2, y2 = np.round(box).astype(int)
-    return image[max(y1, 0) : y2, max(x1, 0) : x2]
-
-
-def _told_apart(drums: list[UInt8], first: int) -> tuple[bool, bool]:
-    """Whether the decimals' ground, and whether their ink, has another colour than all other digits'."""
-    colours = np.array([ground_and_ink(drum)[1:] for drum in drums], np.float32)  # (n, 2, 3)
+def _told_apart(colours: np.ndarray, first: int) -> tuple[bool, bool]:
+    """Whether the decimals' ground, and whether their ink, (n, 2, 3) RGB, has another colour than other digits'."""
     tints = cv2.cvtColor(np.clip(colours, 0, 255).astype(np.uint8), cv2.COLOR_RGB2LAB)[..., 1:].astype(np.float32)
     kinds = tints[:first], tints[first:]
     means = [kind.mean(0) for kind in kinds]  # (2, 2) each
@@ -82,12 +77,12 @@ def _told_apart(drums: list[UInt8], first: int) -> tuple[bool, bool]:
 
 def _framed(image: UInt8, cells: np.ndarray, first: int) -> bool:
     """Whether what lies above and below the digits tells the decimals too, such as a red frame around them."""
-    tints = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)[..., 1:].astype(np.float32)
     top, bottom = max(int(cells[:, 1].min()), 0), int(np.ceil(cells[:, 3].max()))
-    for rows in (tints[:top], tints[bottom:]):
+    for rows in (image[:top], image[bottom:]):
         if not len(rows):
             continue
-        columns = [rows[:, max(int(x1), 0) : int(np.ceil(x2))] for x1, x2 in cells[:, [0, 2]]]
+        tints = cv2.cvtColor(rows, cv2.COLOR_RGB2LAB)[..., 1:].astype(np.float32)
+        columns = [tints[:, max(int(x1), 0) : int(np.ceil(x2))] for x1, x2 in cells[:, [0, 2]]]
         means = np.array([c.mean((0, 1)) if c.size else (128, 128) for c in columns])  # (n, 2)
         if np.linalg.norm(means[first:].mean(0) - means[:first].mean(0)) >= _CLEAR / 2:
             return True

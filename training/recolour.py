@@ -8,9 +8,19 @@ import numpy as np
 from reader.types import Float32, UInt8
 
 
+def cut(image: UInt8, box: np.ndarray) -> UInt8:
+    """The part (h, w, 3) of a picture inside a box xyxy; no copy: drawing into it draws into the picture."""
+    x1, y1, x2, y2 = np.round(box).astype(int)
+    return image[max(y1, 0) : y2, max(x1, 0) : x2]
+
+
 def recoloured(patch: UInt8, like: UInt8) -> UInt8:
     """A picture of a digit in another one's colours of ground and ink, (h, w, 3) uint8 both."""
-    _, ground, ink = ground_and_ink(like)
+    return painted(patch, *ground_and_ink(like)[1:])
+
+
+def painted(patch: UInt8, ground: Float32, ink: Float32) -> UInt8:
+    """A picture of a digit (h, w, 3) uint8 in these colours (3,)."""
     shape, _, _ = ground_and_ink(patch)
     return np.clip(ground + shape[..., None] * (ink - ground), 0, 255).astype(np.uint8)
 
