@@ -1,4 +1,4 @@
-"""Fits confidences on held-out pictures and writes them into the bundle: of meters' readings, or of a line reader's."""
+"""Fits on held-out pictures what weighs opinions and what makes confidences, and writes it into the bundle."""
 
 from __future__ import annotations
 
@@ -19,11 +19,17 @@ EXAMPLES = """examples:
   python calibrate.py --data mine --sets my_meters --split validation --models deploy/models
   python calibrate.py lines --task plate --dataset_path datasets/plates datasets/made_plates
       a line reader's temperature, slope and offset (calibrate.py lines --help); of the task "display" before the meters
+  python calibrate.py point --dataset_path datasets/my_meters datasets/made_displays
+      what tells the decimals (calibrate.py point --help); before the meters
 """
 LINE_EXAMPLES = """examples:
   python calibrate.py lines --task plate --dataset_path datasets/plates --models deploy/models
   python calibrate.py lines --task display --dataset_path datasets/my_meters      (stage 2 sets)
   python calibrate.py lines --task captcha --dataset_path datasets/captchas --limit 500 --dry_run
+"""
+POINT_EXAMPLES = """examples:
+  python calibrate.py point --dataset_path datasets/my_meters datasets/made_displays
+  python calibrate.py point --dataset_path datasets/my_meters --limit 500 --dry_run
 """
 
 
@@ -56,6 +62,20 @@ def line_parser() -> argparse.ArgumentParser:
     return _with_common(made)
 
 
+def point_parser() -> argparse.ArgumentParser:
+    """The flags for what tells the decimals."""
+    made = argparse.ArgumentParser(
+        prog="calibrate.py point",
+        description="Fits how a bundle weighs what tells the decimals: line reader, detector, colours, sizes, points.",
+        epilog=POINT_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--dataset_path", type=Path, nargs="+", required=True, metavar="SET", help="stage 2 TFDS set(s)")
+    made.add_argument("--split", default="validation", help="split of the sets to take (default: %(default)s)")
+    made.add_argument("--limit", type=positive, default=2000, metavar="N", help="at most so many (default: 2000)")
+    return _with_common(made)
+
+
 def _with_common(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
     made.add_argument("--models", type=Path, default=DEFAULT_FOLDER, help="bundle folder (default: deploy/models)")
     made.add_argument("--dry_run", action="store_true", help="print, write nothing")
@@ -65,13 +85,15 @@ def _with_common(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Flags, then one call; the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    lines = given[:1] == ["lines"]
-    flags = line_parser() if lines else parser()
-    args = flags.parse_args(given[1:] if lines else given)
+    kinds = {"lines": (line_parser, _lines), "point": (point_parser, _point)}
+    named = given[:1] if given and given[0] in kinds else []
+    flags_of, fit = kinds[named[0]] if named else (parser, _meters)
+    flags = flags_of()
+    args = flags.parse_args(given[len(named) :])
     if args.split == "test":
-        flags.error("the split 'test' is for measuring; a confidence fitted on it would flatter itself")
+        flags.error("the split 'test' is for measuring; what is fitted on it would flatter itself")
     try:
-        summary = _lines(args) if lines else _meters(args)
+        summary = fit(args)
     except (OSError, ValueError) as error:
         print(f"calibrate.py: {error}", file=sys.stderr)
         return 1
@@ -94,6 +116,13 @@ def _lines(args: argparse.Namespace) -> dict[str, Any]:
 
     write = not args.dry_run
     return calibrate_lines(args.task, args.dataset_path, args.split, args.models, args.runtime, args.limit, write)
+
+
+def _point(args: argparse.Namespace) -> dict[str, Any]:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from benchmarks.point_calibration import calibrate_point
+
+    return calibrate_point(args.dataset_path, args.split, args.models, args.limit, write=not args.dry_run)
 
 
 if __name__ == "__main__":

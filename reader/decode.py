@@ -23,10 +23,11 @@ import numpy as np
 import numpy.typing as npt
 
 from reader.confidence import Calibration, digit_probabilities
-from reader.joint import JointRules, LineView, settle, settle_decimals
+from reader.joint import JointRules, LineView, point_opinions, settle, settle_decimals
 from reader.places import Place, Rules, find_places, inside, select
+from reader.signs import decimal_signs
 from reader.symbols import DIGITS, FLOATP_ID, POINT_ID, STAGE2_CLASSES, UNKNOWN
-from reader.types import Boxes, Digit, Reading
+from reader.types import Boxes, Digit, Reading, UInt8
 
 
 def boxes_from_outputs(xyxy: npt.ArrayLike, probabilities: npt.ArrayLike, threshold: float, most: int = 200) -> Boxes:
@@ -94,6 +95,7 @@ def decode_views(
     rules: Rules | None = None,
     line: LineView | None = None,
     joint: JointRules | None = None,
+    picture: UInt8 | None = None,
 ) -> Reading:
     """The reading that several pictures of one display show together; see `decode`.
 
@@ -109,6 +111,8 @@ def decode_views(
         rules: see `decode`.
         line: the display read as a line too; both opinions together decide then.
         joint: how the two are weighed.
+        picture: (h, w, 3) uint8 RGB, what the first view was detected on; what shows on it where the decimals begin
+            counts too, with the weights of `joint`.
 
     Raises:
         ValueError: a negative number of decimals, or no view.
@@ -117,7 +121,7 @@ def decode_views(
         raise ValueError(f"the number of decimals is 0 or more, not {decimals}")
     if not views:
         raise ValueError("at least one view of the display is wanted")
-    calibration, rules = calibration or Calibration(), rules or Rules()
+    calibration, rules, joint = calibration or Calibration(), rules or Rules(), joint or JointRules()
     kept = [inside(boxes, np.asarray(area, np.float32)) for boxes in views]
     rows = [find_places(boxes, rolls, rules) for boxes in kept]
     lengths = [len(places) for places, _ in rows]
@@ -127,18 +131,23 @@ def decode_views(
     digits = _decide(places, rolls, calibration, rules)
     line_log_probability = None
     if line is not None:
-        digits, line_log_probability = settle(digits, _opinions(places, calibration), line, joint or JointRules())
+        digits, line_log_probability = settle(digits, _opinions(places, calibration), line, joint)
         digits = [
             each if each.confidence >= rules.unknown else replace(each, text=UNKNOWN, confidence=0.0) for each in digits
         ]
     if not digits:
         return Reading("", 0.0, (), 0.0, 0.0)
     irregularity = rows[agreeing[0]][1]
+    opinions = None
     if decimals is None:
         count, certainty = _vote([_decimals(kept[index], digits, rules) for index in agreeing])
         certainty *= len(agreeing) / len(views)
-        if line is not None:
-            count, certainty = settle_decimals(digits, (count, certainty), line, joint or JointRules())
+        signs = None
+        if picture is not None and joint.signs:
+            signs = decimal_signs(picture, [digit.box for digit in digits], kept[0])
+        opinions = point_opinions(digits, (count, certainty), line, joint.point_slip, signs)
+        if opinions is not None:
+            count, certainty = settle_decimals(opinions, joint)
     else:
         count, certainty = decimals, 1.0
     digits = _pad(digits, count)
@@ -146,7 +155,7 @@ def decode_views(
     digits = [replace(digit, decimal=index >= whole) for index, digit in enumerate(digits)]
     text = "".join(digit.text for digit in digits)
     text = f"{text[:whole]}.{text[whole:]}" if count else text
-    return Reading(text, 0.0, tuple(digits), certainty, irregularity, line_log_probability)
+    return Reading(text, 0.0, tuple(digits), certainty, irregularity, line_log_probability, opinions)
 
 
 def _opinions(places: list[Place], calibration: Calibration) -> npt.NDArray[np.float64]:

@@ -8,8 +8,8 @@ share of that text among all gives the digits' confidences.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from reader.ctc import CtcReading, beam_search, text_log_probability
 from reader.ctc_lattice import text_log_probabilities
 from reader.line_settings import DECIMAL_DIGITS
+from reader.signs import SIGNS
 from reader.symbols import DIGITS, UNKNOWN
 from reader.types import Digit, Reading
 
@@ -45,6 +46,10 @@ class JointRules:
         moves: of those cuts: along the display, across it, and outwards on every side, in heights of the display.
         line_point: weight of the line reader's log probability of where the decimals begin.
         boxes_point: weight of the detector's.
+        point_slip: how often the line reader's opinion of the decimals is worth nothing, as on a maker's displays that
+            it never saw: it is never surer than this leaves it.
+        signs: weights of what shows where the decimals begin, by the names in `reader.signs.SIGNS`; what is missing
+            is 0.
         upright: a reading with less evidence (see `evidence`) is compared with that of the display turned by 180
             degrees; minus infinity for never.
         turned: by how much the turned one's must be more.
@@ -65,8 +70,17 @@ class JointRules:
     )
     line_point: float = 1.0
     boxes_point: float = 1.0
+    point_slip: float = 0.0
+    signs: Mapping[str, float] = field(default_factory=dict)
     upright: float = -0.25
     turned: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.point_slip < 1:
+            raise ValueError(f"point_slip lies in 0 to below 1, not {self.point_slip}")
+        unknown = sorted(set(self.signs) - set(SIGNS))
+        if unknown:
+            raise ValueError(f"unknown signs {unknown}; known are {list(SIGNS)}")
 
 
 @dataclass(frozen=True)
@@ -158,31 +172,60 @@ def settle(
     return _placed(known[chosen], view, names, shares), known[chosen].log_probability
 
 
-def settle_decimals(
-    digits: Sequence[Digit], seen: tuple[int, float], view: LineView, rules: JointRules
-) -> tuple[int, float]:
-    """How many digits are decimals, by both opinions, and how sure that is.
+def settle_decimals(opinions: Float64, rules: JointRules) -> tuple[int, float]:
+    """How many digits are decimals, by all opinions, and how sure that is.
+
+    Args:
+        opinions: see `point_opinions`.
+        rules: how to weigh them.
+    """
+    scores = opinions @ point_weights(rules)
+    shares = np.exp(scores - scores.max())
+    shares /= shares.sum()
+    best = int(shares.argmax())
+    return best, float(shares[best])
+
+
+def point_opinions(
+    digits: Sequence[Digit], seen: tuple[int, float], view: LineView | None, slip: float, signs: Float64 | None
+) -> Float64 | None:
+    """What each opinion says of each number of decimals.
 
     Args:
         digits: from left to right, as they are read.
         seen: the detector's number of decimals, and its probability.
-        view: the display read as a line.
-        rules: how to weigh them.
+        view: the display read as a line; None where it was not.
+        slip: see `JointRules.point_slip`.
+        signs: what the display shows, see `reader.signs.decimal_signs`; None where it was not looked at.
+
+    Returns:
+        (n, 2 + len(SIGNS)): log probabilities of the line reader and of the detector, then the signs; zeros for an
+        opinion that there is not. None where only the detector has one.
     """
     text = "".join(digit.text for digit in digits)
     count, certainty = seen
-    if view.decimals is None or UNKNOWN in text or not 0 <= count < len(text):
-        return seen
-    digit_classes = np.array([int(each) + 1 for each in text])
-    places = np.arange(len(text))
-    texts = [(digit_classes + len(DIGITS) * (places >= len(text) - k)).tolist() for k in range(len(text))]
-    line = np.maximum(text_log_probabilities(view.decimals, texts), _NEVER)  # (n,) by number of decimals
+    heard = view is not None and view.decimals is not None and UNKNOWN not in text
+    if not 0 <= count < len(text) or not (heard or signs is not None):
+        return None
+    line = np.zeros(len(text))
+    if heard:
+        assert view is not None and view.decimals is not None
+        digit_classes = np.array([int(each) + 1 for each in text])
+        places = np.arange(len(text))
+        texts = [(digit_classes + len(DIGITS) * (places >= len(text) - k)).tolist() for k in range(len(text))]
+        line = np.maximum(text_log_probabilities(view.decimals, texts), _NEVER)  # (n,) by number of decimals
+        share = np.exp(line - line.max())
+        share /= share.sum()
+        line = np.maximum(np.log((1 - slip) * share + slip / len(text) + np.finfo(float).tiny), _NEVER)
     boxes = np.full(len(text), max(1 - certainty, _LEAST) / max(len(text) - 1, 1))
     boxes[count] = max(certainty, _LEAST)
-    scores = rules.line_point * line + rules.boxes_point * np.log(boxes)
-    shares = np.exp(scores - scores.max())
-    best = int(shares.argmax())
-    return best, float(shares[best] / shares.sum())
+    shown = np.zeros((len(text), len(SIGNS))) if signs is None else signs
+    return np.column_stack([line, np.log(boxes), shown])
+
+
+def point_weights(rules: JointRules) -> Float64:
+    """(2 + len(SIGNS),) the weights of the columns of `point_opinions`."""
+    return np.array([rules.line_point, rules.boxes_point, *(rules.signs.get(name, 0.0) for name in SIGNS)])
 
 
 def evidence(reading: Reading) -> float:

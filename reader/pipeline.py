@@ -299,19 +299,19 @@ class MeterReader:
         """
         photo = Photo.of(photo)
         display = found.display
-        first, to_picture = self._view(photo, display.corners, None)
+        first, picture, to_picture = self._view(photo, display.corners, None)
         line = self._line_view(photo, display, to_picture, ())
-        views, reading = [first], self._decode([first], display, to_picture, decimals, line)
+        views, reading = [first], self._decode([first], picture, display, to_picture, decimals, line)
         joint = self.bundle.joint
         if line is not None and any(digit.confidence < joint.sure for digit in reading.digits):
             line = self._line_view(photo, display, to_picture, joint.moves)
-            reading = self._decode(views, display, to_picture, decimals, line)
+            reading = self._decode(views, picture, display, to_picture, decimals, line)
         features, confidence = self._confidence(reading, found)
         if confidence < self.bundle.stage2.sure:
             for moved in self.bundle.stage2.moves:
                 with contextlib.suppress(ValueError):  # moved so far that no area is left
                     views.append(self._view(photo, _moved(display.corners, moved), to_picture)[0])
-            reading = self._decode(views, display, to_picture, decimals, line)
+            reading = self._decode(views, picture, display, to_picture, decimals, line)
             features, confidence = self._confidence(reading, found)
         return ReadDisplay(replace(reading, confidence=confidence), inverse(to_picture), features)
 
@@ -321,20 +321,20 @@ class MeterReader:
 
     def _view(
         self, photo: Photo, corners: npt.ArrayLike, base: npt.NDArray[np.float64] | None
-    ) -> tuple[Boxes, npt.NDArray[np.float64]]:
+    ) -> tuple[Boxes, UInt8, npt.NDArray[np.float64]]:
         """Detections on the display cut out along `corners`, in its own pixels or those of the cut `base`.
 
-        Also returns the homography from the photo to this cut's pixels.
+        Also returns this cut (h, w, 3), and the homography from the photo to its pixels.
         """
         settings = self.bundle.stage2
         picture, to_picture = rectify(photo, corners, settings.margin, settings.input_size)
         outputs = self.stage2(picture[None])  # (1, h, w, 3)
         boxes = boxes_from_outputs(outputs["boxes"][0], outputs["probabilities"][0], settings.score_threshold)
         if base is None:
-            return boxes, to_picture
+            return boxes, picture, to_picture
         quads = warp_points(box_corners(boxes.xyxy), base @ inverse(to_picture))  # (n, 4, 2)
         xyxy = np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1).astype(np.float32).reshape(-1, 4)
-        return replace(boxes, xyxy=xyxy), to_picture
+        return replace(boxes, xyxy=xyxy), picture, to_picture
 
     def _line_view(
         self,
@@ -359,6 +359,7 @@ class MeterReader:
     def _decode(
         self,
         views: list[Boxes],
+        picture: UInt8,
         display: Display,
         to_picture: npt.NDArray[np.float64],
         decimals: int | None,
@@ -376,6 +377,7 @@ class MeterReader:
             rules=self.bundle.rules,
             line=line,
             joint=self.bundle.joint,
+            picture=picture,
         )
 
     def is_illegible(self, display: Display) -> bool:

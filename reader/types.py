@@ -78,6 +78,8 @@ class Reading:
         decimal_confidence: how sure it is where the decimal point stands, or that there is none; 0 to 1.
         irregularity: how unevenly the digits are spaced: mean deviation from the usual distance, in usual distances.
         line_log_probability: what the display read as a line gives this text; None where it was not read so.
+        point_opinions: (n, ...) what spoke for each number of decimals, see `reader.joint.point_opinions`; None where
+            only the detector was asked, or the caller knew.
     """
 
     text: str
@@ -86,6 +88,7 @@ class Reading:
     decimal_confidence: float = 1.0
     irregularity: float = 0.0
     line_log_probability: float | None = None
+    point_opinions: npt.NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
 
 
 #: Why a photo gave no reading; `Result.reason` is one of these.

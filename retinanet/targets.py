@@ -69,6 +69,7 @@ class Stage2Targets:
     def __init__(self, config: Stage2Config):
         self.config = config
         self.anchors = box_anchors(config)
+        self._smallest = self.anchors[:, 2:].min(axis=0)  # (2,) width, height
 
     def __call__(self, boxes: Float32, labels: np.ndarray) -> Targets:
         """Targets of one picture.
@@ -88,7 +89,7 @@ class Stage2Targets:
         deltas = np.zeros((len(anchors), 5), np.float32)
         if not len(boxes):
             return {"classes": classes, "boxes": deltas}
-        iou = box_iou(boxes.astype(np.float32), anchors)  # (n, A)
+        iou = box_iou(self._matched(boxes.astype(np.float32)), anchors)  # (n, A)
         best = iou.argmax(0)
         overlap = iou.max(0)
         positive = overlap >= c.positive_iou
@@ -107,3 +108,13 @@ class Stage2Targets:
         deltas[index, :4] = encode_boxes(boxes[best[index]].astype(np.float32), anchors[index])
         deltas[index, 4] = 1
         return {"classes": classes, "boxes": deltas}
+
+    def _matched(self, boxes: Float32) -> Float32:
+        """Boxes (n, 4) xyxy grown around their middles to the smallest anchor's size.
+
+        A decimal point is a few pixels large: no anchor overlaps it by half, and a single one would learn it while its
+        neighbours, which see the same, learn that nothing is there.
+        """
+        middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+        half = np.maximum(boxes[:, 2:] - boxes[:, :2], self._smallest) / 2
+        return np.concatenate([middle - half, middle + half], axis=1).astype(np.float32)

@@ -151,7 +151,7 @@ class _Row:
 def _place(rng: np.random.Generator, count: int, decimals: int, aspect: float) -> tuple[_Row, int, int]:
     """Choose the size of the display and the place of the row: a bare strip, or a panel with text around."""
     height = int(rng.integers(90, 141))
-    small = float(rng.uniform(0.55, 0.8)) if decimals and rng.random() < 0.3 else 1.0
+    small = float(rng.uniform(0.45, 0.8)) if decimals and rng.random() < 0.3 else 1.0
     space = rng.uniform(1.22, 1.6)
     units = (count - decimals) * space + decimals * space * small
     if rng.random() < 0.5:

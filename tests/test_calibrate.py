@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_networks import FakeStage1, FakeStage2, bundle, fake_line, photo_of
+from fake_networks import FakeStage1, FakeStage2, bundle, fake_line, flat_display, photo_of
 
 import calibrate
-from benchmarks import line_calibration
+from benchmarks import line_calibration, point_calibration
 from benchmarks.calibration import calibrate as calibrate_meters
 from benchmarks.line_calibration import fit_confidence, fit_temperature, mean_loss
+from benchmarks.point_calibration import OPINIONS, SLIP, Told, fit_weights, share_right
 from reader.bundle import load_bundle, save_bundle
 from reader.confidence import sigmoid
 from reader.ctc import greedy, log_softmax
@@ -20,6 +21,9 @@ from reader.joint import JointRules
 from reader.line_settings import LineSettings
 from reader.lines import LineReader
 from reader.pipeline import MeterReader
+from reader.signs import SIGNS
+from reader.symbols import FLOATP_ID
+from training.datasets import Stage2Sample
 from training.line_sets import LineSample
 from training.tfds_writer import LINES_NAME, LineSetWriter
 
@@ -279,3 +283,62 @@ def test_an_empty_split_is_said(codes, models, monkeypatch):
     with pytest.raises(ValueError, match="no lines to fit on in the split 'validation'"):
         line_calibration.calibrate_lines("code", ["set"], "validation", models)
     assert math.isnan(mean_loss([], [], "ab1", 1.0))
+
+
+def told(decimals, line, ink, count=5):
+    """A display with so many decimals, of which the line reader says `line`, and whose ink changes before `ink`."""
+    opinions = np.zeros((count, len(OPINIONS)))
+    opinions[:, 0] = np.log(0.02)
+    opinions[line, 0] = np.log(0.9)
+    opinions[ink, OPINIONS.index("ink_tint")] = 4.0 if ink else 0.0
+    opinions[0, OPINIONS.index("none")] = 1.0
+    return Told(opinions, decimals)
+
+
+def test_what_tells_the_decimals_gets_the_weight():
+    counting = [told(k, 3, k) for k in (1, 2, 3, 4)] * 10  # the line reader always says three; the colour tells
+    weights = fit_weights(counting)
+    assert weights["ink_tint"] > 0.5 > weights["line_point"]
+    assert weights["ground_tint"] == 0, "never seen"
+    rules = JointRules(line_point=weights["line_point"], boxes_point=0.0, signs={"ink_tint": weights["ink_tint"]})
+    assert share_right(counting, rules) == 1.0 and share_right(counting, JointRules()) == 0.25
+    reading = [told(k, k, 3) for k in (1, 2, 3, 4)] * 10  # the other way round
+    weights = fit_weights(reading)
+    assert weights["line_point"] > 0.5 > weights["ink_tint"]
+
+
+def test_signs_that_speak_for_the_wrong_number_get_no_weight():
+    misled = [told(1, 1, 3)] * 10 + [told(2, 2, 4)] * 10
+    assert fit_weights(misled)["ink_tint"] == 0
+
+
+def test_point_is_fitted_on_a_set_and_the_bundle_gets_the_weights(tmp_path, models, monkeypatch, capsys):
+    see(monkeypatch)
+    samples = []
+    for number in range(6):
+        picture, boxes = flat_display(f"{number}48")
+        labels = np.array([number, 4, 8, FLOATP_ID])
+        area = np.array([[boxes[1, 0], boxes[1, 1], boxes[2, 2], boxes[2, 3]]], np.float32)
+        samples.append(Stage2Sample(picture, np.concatenate([boxes, area]), labels, f"{number}.png"))
+    monkeypatch.setattr(point_calibration, "load_stage2", lambda paths, split: samples)
+    before = load_bundle(models)
+    flags = ["point", "--dataset_path", "somewhere", "--models", str(models)]
+    assert calibrate.main([*flags, "--dry_run"]) == 0
+    assert load_bundle(models) == before, "a dry run writes nothing"
+    capsys.readouterr()
+    assert calibrate.main(flags) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["displays"], found["digits_right"]) == (6, 6)
+    joint = load_bundle(models).joint
+    assert joint.line_point == found["weights"]["line_point"]
+    assert joint.point_slip == SLIP
+    assert dict(joint.signs) == {name: found["weights"][name] for name in SIGNS}
+
+
+def test_displays_that_are_not_read_right_fit_no_point(models, monkeypatch, capsys):
+    see(monkeypatch)
+    picture, boxes = flat_display("123")
+    wrong = Stage2Sample(picture, boxes, np.array([9, 9, 9]), "wrong.png")
+    monkeypatch.setattr(point_calibration, "load_stage2", lambda paths, split: [wrong])
+    assert calibrate.main(["point", "--dataset_path", "somewhere", "--models", str(models)]) == 1
+    assert "of 1 displays in the split 'validation' the digits of none are read" in capsys.readouterr().err

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from reader.joint import JointRules, LineView, line_steps, settle, settle_decimals
+from reader.joint import JointRules, LineView, line_steps, point_opinions, settle, settle_decimals
 from reader.line_settings import ALPHABETS
+from reader.signs import SIGNS
 from reader.types import Digit
 
 #: Both opinions weigh alike.
@@ -129,16 +130,45 @@ def test_both_opinions_on_the_decimals(seen, line, line_sure, count):
     digits, _ = detected("123")
     steps, told = line_steps(telling(line, line_sure), ALPHABETS["display"])
     known = LineView((steps,), 0.0, 240.0, 5.0, 45.0, told)
-    found, certainty = settle_decimals(digits, seen, known, EVEN)
+    opinions = point_opinions(digits, seen, known, 0.0, None)
+    found, certainty = settle_decimals(opinions, EVEN)
     assert found == count and 0.3 < certainty <= 1
 
 
 def test_without_an_opinion_on_the_decimals_the_detector_s_stands():
     digits, _ = detected("123")
-    assert settle_decimals(digits, (1, 0.7), view("123"), EVEN) == (1, 0.7)
+    assert point_opinions(digits, (1, 0.7), view("123"), 0.0, None) is None
+    assert point_opinions(digits, (1, 0.7), None, 0.0, None) is None
     unknown, _ = detected("1x3")
     steps, told = line_steps(telling("123"), ALPHABETS["display"])
-    assert settle_decimals(unknown, (1, 0.7), LineView((steps,), 0.0, 240.0, 5.0, 45.0, told), EVEN) == (1, 0.7)
+    assert point_opinions(unknown, (1, 0.7), LineView((steps,), 0.0, 240.0, 5.0, 45.0, told), 0.0, None) is None
+
+
+def test_what_shows_outweighs_a_line_reader_that_only_counts():
+    digits, _ = detected("1234")
+    steps, told = line_steps(telling("1.234", 0.99), ALPHABETS["display"])
+    known = LineView((steps,), 0.0, 240.0, 5.0, 45.0, told)
+    signs = np.zeros((4, len(SIGNS)))
+    signs[1, SIGNS.index("ink_tint")] = 6.0  # the last digit alone is red
+    rules = JointRules(point_slip=0.03, signs={"ink_tint": 1.5})
+    assert settle_decimals(point_opinions(digits, (3, 0.6), known, 0.03, signs), rules)[0] == 1
+    assert settle_decimals(point_opinions(digits, (3, 0.6), known, 0.0, signs), rules)[0] == 3, "of no slip, sure"
+    assert settle_decimals(point_opinions(digits, (3, 0.6), known, 0.03, signs * 0), rules)[0] == 3, "nothing shows"
+
+
+def test_signs_count_without_a_line_reader_and_beside_unknown_digits():
+    digits, _ = detected("1x34")
+    signs = np.zeros((4, len(SIGNS)))
+    signs[2, SIGNS.index("point")] = 0.9
+    rules = JointRules(signs={"point": 4.0})
+    found, certainty = settle_decimals(point_opinions(digits, (0, 0.5), None, 0.0, signs), rules)
+    assert found == 2 and 0.5 < certainty < 1
+
+
+@pytest.mark.parametrize("wrong", [{"signs": {"colour": 1.0}}, {"point_slip": 1.0}, {"point_slip": -0.1}])
+def test_rules_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"colour|point_slip"):
+        JointRules(**wrong)
 
 
 def test_a_decimal_is_the_digit_that_it_is():

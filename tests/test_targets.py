@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reader.symbols import FLOATP_ID
+from reader.symbols import FLOATP_ID, POINT_ID
 from retinanet.anchors import box_iou, decode_boxes
 from retinanet.config import Stage1Config, Stage2Config
 from retinanet.targets import Stage1Targets, Stage2Targets
@@ -110,9 +110,30 @@ def test_digits_learn_where_they_overlap_half():
 
 
 def test_a_box_of_an_unusual_shape_has_its_best_anchor():
-    thin = np.array([[100, 2, 104, 62]], np.float32)
-    assert box_iou(thin, STAGE2.anchors).max() < 0.4
-    assert len(learners(STAGE2(thin, np.array([1])))) == 1
+    low = np.array([[10, 28, 290, 34]], np.float32)  # as high as the smallest anchor it overlaps none by half
+    assert box_iou(low + np.array([0, -11, 0, 11], np.float32), STAGE2.anchors).max() < 0.5
+    assert len(learners(STAGE2(low, np.array([1])))) == 1
+
+
+@pytest.mark.parametrize(
+    ("box", "label"),
+    [
+        ([100, 44, 106, 51], POINT_ID),  # a decimal point: 6 x 7 pixels
+        ([97, 41, 103, 48], POINT_ID),  # the same, elsewhere against the grid
+        ([100, 12, 105, 52], 1),  # a slim 1
+    ],
+)
+def test_small_boxes_are_learned_by_all_places_that_see_them(box, label):
+    boxes = np.array([box], np.float32)
+    assert box_iou(boxes, STAGE2.anchors).max() < 0.5
+    targets = STAGE2(boxes, np.array([label]))
+    index = learners(targets)
+    assert len(index) >= 2
+    x, y = STAGE2.anchors[index, 0], STAGE2.anchors[index, 1]
+    assert (np.abs(x - boxes[0, [0, 2]].mean()) <= 8).all() and (np.abs(y - boxes[0, [1, 3]].mean()) <= 16).all()
+    assert (targets["classes"][index, label] == 1).all()
+    decoded = decode_boxes(targets["boxes"][index, :4], STAGE2.anchors[index])
+    np.testing.assert_allclose(decoded, np.broadcast_to(boxes, decoded.shape), atol=1e-2)
 
 
 def test_the_decimal_area_learns_beside_its_digits():

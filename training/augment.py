@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from reader.colours import cut
 from reader.geometry import box_corners, warp, warp_points
 from reader.image import letterbox
 from reader.symbols import DIGITS, FLOATP_ID
@@ -19,7 +20,7 @@ from reader.types import Float32, UInt8
 from training.datasets import Stage1Sample, Stage2Sample
 from training.moved_point import move_point
 from training.photometric import distort
-from training.recolour import cut, recoloured
+from training.recolour import recoloured
 
 Rng = np.random.Generator
 

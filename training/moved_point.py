@@ -9,11 +9,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from reader.colours import cut, ground_and_ink
 from reader.symbols import FLOATP_ID
 from reader.types import UInt8
 from training.datasets import Stage2Sample
 from training.display_texts import digit_row
-from training.recolour import cut, ground_and_ink, painted
+from training.recolour import painted
 
 Rng = np.random.Generator
 

@@ -1,0 +1,101 @@
+"""What shows on a display where its decimals begin: other colours, smaller digits, a drawn point.
+
+Networks that read whole rows learn how many decimals their training displays had, and say as many of the next maker's.
+These signs know nothing of usual numbers: they compare the digits on either side of each gap.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from reader.colours import cut, ground_and_ink
+from reader.symbols import POINT_ID
+from reader.types import Boxes, UInt8
+
+Float64 = npt.NDArray[np.float64]
+
+#: The columns of `decimal_signs`.
+SIGNS: tuple[str, ...] = (
+    "ground_tint",  # how much better two tints of ground explain the digits than one
+    "ink_tint",  # the same of their ink
+    "ground_light",  # the same of the ground's lightness
+    "ink_light",  # the same of the ink's
+    "smaller",  # the same of the digits' heights; negative where the later ones are taller
+    "point",  # score of the decimal point that was detected in the gap
+    "none",  # 1 for no decimals
+)
+
+#: Differences that say nothing, as noise and uneven light make them: of CIE a* and b*, of lightness (8 bits each) ...
+_TINT, _LIGHT = 5.0, 14.0
+#: ... and of the logarithm of a digit's height.
+_HEIGHT = 0.08
+#: A digit of fewer pixels along a side shows no colours.
+_SMALLEST = 4
+#: A point's middle lies at least this far from the middles of the digits beside it, in widths of a digit.
+_BETWEEN = 0.1
+
+
+def decimal_signs(picture: UInt8, digits: npt.ArrayLike, points: Boxes) -> Float64:
+    """What speaks for each number of decimals.
+
+    Args:
+        picture: (h, w, 3) uint8 RGB, the rectified display.
+        digits: (n, 4) xyxy of the digits in its pixels, from left to right.
+        points: detections on it; those of decimal points are looked at.
+
+    Returns:
+        (n, len(SIGNS)); row k is about k decimals. 0 where nothing speaks for them.
+    """
+    xyxy = np.asarray(digits, np.float64).reshape(-1, 4)
+    count = len(xyxy)
+    signs = np.zeros((count, len(SIGNS)))
+    if not count:
+        return signs
+    colours = np.array([_ground_and_ink(picture, box) for box in xyxy], np.float32)  # (n, 2, 3) RGB
+    lab = cv2.cvtColor(np.clip(colours, 0, 255).astype(np.uint8), cv2.COLOR_RGB2LAB).astype(np.float64)
+    heights = np.log(np.maximum(xyxy[:, 3] - xyxy[:, 1], 1.0))[:, None]
+    kinds = ((lab[:, 0, 1:], _TINT), (lab[:, 1, 1:], _TINT), (lab[:, 0, :1], _LIGHT), (lab[:, 1, :1], _LIGHT))
+    for column, (values, noise) in enumerate((*kinds, (heights, _HEIGHT))):
+        signs[1:, column] = [_told_apart(values, count - decimals, noise) for decimals in range(1, count)]
+    shrinks = [heights[: count - k].mean() >= heights[count - k :].mean() for k in range(1, count)]
+    signs[1:, SIGNS.index("smaller")] *= np.where(shrinks, 1.0, -1.0)
+    signs[1:, SIGNS.index("point")] = _points(xyxy, points)
+    signs[0, SIGNS.index("none")] = 1.0
+    return signs
+
+
+def _ground_and_ink(picture: UInt8, box: Float64) -> npt.NDArray[np.float32]:
+    """(2, 3) RGB; one grey for a digit outside of the picture."""
+    patch = cut(picture, box)
+    if min(patch.shape[:2]) < _SMALLEST:
+        return np.full((2, 3), 128, np.float32)
+    return np.stack(ground_and_ink(patch)[1:])
+
+
+def _told_apart(values: Float64, first: int, noise: float) -> float:
+    """Log likelihood gained when digits (n, d) have a mean before `first` and another one from there on.
+
+    Of normal distributions with the variance that is left, and that of the noise on top.
+    """
+    parts = values[:first], values[first:]
+    left = sum(((part - part.mean(axis=0)) ** 2).sum() for part in parts) / len(values)
+    all_together = ((values - values.mean(axis=0)) ** 2).sum() / len(values)
+    return float(len(values) / 2 * np.log((all_together + noise**2) / (left + noise**2)))
+
+
+def _points(digits: Float64, found: Boxes) -> Float64:
+    """(n - 1,) best score of a decimal point before the last digit, the last but one, and so on."""
+    chosen = found.class_ids == POINT_ID
+    x = (found.xyxy[chosen, 0] + found.xyxy[chosen, 2]) / 2
+    y = (found.xyxy[chosen, 1] + found.xyxy[chosen, 3]) / 2
+    middles = (digits[:, :2] + digits[:, 2:]) / 2  # (n, 2)
+    room = _BETWEEN * float(np.median(digits[:, 2] - digits[:, 0]))
+    scores = []
+    for (left, above), (right, _) in itertools.pairwise(middles):
+        inside = (x > left + room) & (x < right - room) & (y > above)
+        scores.append(float(found.scores[chosen][inside].max(initial=0.0)))
+    return np.array(scores[::-1])
