@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from reader.image import write_atomic
 from training.flags import positive
 from training.labelstudio import DatasetError
+from training.precision import prepare_tensorflow
 from training.run import RunConfig
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if hasattr(os, "sched_setaffinity"):  # before TensorFlow counts CPUs
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: flags.cpus])
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    prepare_tensorflow()
     rates: list[Rates] = []
     try:
         with tempfile.TemporaryDirectory() as folder:

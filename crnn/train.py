@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from training import workers
 from training.datasets import DatasetError, load_stage2
 from training.flags import run_config
 from training.line_sets import load_lines
+from training.precision import prepare_tensorflow
 from training.single_digits import load_digits
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _KEPT_HEIGHTS = 2
 
 def main(args: argparse.Namespace) -> int:
     """Runs train_lines.py; the exit code. Faults of the input are one line on stderr."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    prepare_tensorflow()
     place_files(args)
     try:
         check_flags(args)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from retinanet.sheets import LAYOUT, augmented_tiles
 from training import workers
 from training.datasets import DatasetError, load_stage1, load_stage2
 from training.flags import run_config
+from training.precision import prepare_tensorflow
 from training.preview import write_sheet
 from training.single_digits import load_digits
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def main(stage: int, args: argparse.Namespace) -> int:
     """Runs a training script; the exit code. Faults of the input are one line on stderr."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    prepare_tensorflow()
     try:
         check_flags(stage, args)
         return _train(stage, args)

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from training.precision import PRECISIONS
 from training.run import OPTIMIZERS, RunConfig
 
 
@@ -86,7 +87,12 @@ def training_parser(
     add("--ema", type=float, default=0.995, help="momentum of the averaged weights (default: %(default)s)")
     add("--warmup_steps", type=int, default=200, help="batches until the peak (default: %(default)s)")
     add("--patience", type=int, default=0, help="stop after so many epochs without a gain, 0: never (default: 0)")
-    add("--precision", default="mixed_bfloat16", choices=("float32", "mixed_bfloat16", "mixed_float16"))
+    add(
+        "--precision",
+        default="auto",
+        choices=PRECISIONS,
+        help="auto: bfloat16 where the machine computes in it, else float32 (default: %(default)s)",
+    )
     add("--workers", type=positive, default=2, help="threads that make batches (default: %(default)s)")
     add("--max_side", type=positive, default=640, help="pictures are kept no larger than this (default: %(default)s)")
     add("--max_validation", type=positive, default=400, help="validate on so many pictures (default: %(default)s)")

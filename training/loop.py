@@ -23,6 +23,7 @@ import keras
 import numpy as np
 
 from training import workers
+from training.precision import policy
 from training.run import OPTIMIZERS, RunConfig
 
 Batch = tuple[np.ndarray, dict[str, np.ndarray]]
@@ -255,7 +256,7 @@ def prepare(
     together = workers.current()
     _check_shares(run, together)
     keras.utils.set_random_seed(run.seed + together.index)  # so that each worker leaves out (dropout) other units
-    keras.mixed_precision.set_dtype_policy(run.precision)
+    keras.mixed_precision.set_dtype_policy(policy(run.precision, len(_gpus())))
     latest = run.checkpoints / "latest.keras"
     stored = resume and together.first  # the others get everything from the first worker
     state = read_state(latest) if stored else {}

@@ -34,7 +34,7 @@ class RunConfig:
         ema: momentum of the moving average of the weights, which is what is validated and saved.
         patience: epochs without a better validation measure before the run stops; 0 never stops it.
         seed: of views, order and initial weights.
-        precision: Keras dtype policy, for example mixed_bfloat16.
+        precision: one of `training.precision.PRECISIONS`.
         workers: threads that make batches.
     """
 
@@ -52,5 +52,5 @@ class RunConfig:
     ema: float = 0.995
     patience: int = 0
     seed: int = 0
-    precision: str = "mixed_bfloat16"
+    precision: str = "auto"
     workers: int = 2

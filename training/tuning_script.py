@@ -6,7 +6,6 @@ Knows no architecture: a `Tuned` says which script, and what training is.
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import shutil
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 from training.datasets import DatasetError
 from training.flags import positive, rate, training_parser
 from training.plots import tuning_plot
+from training.precision import prepare_tensorflow
 from training.run import OPTIMIZERS
 from training.tuning import INPUT_FAULT, Trial, TuningError, best, grid, run_trial, run_trials, table
 
@@ -113,7 +113,7 @@ def main(tuned: Tuned, parser: argparse.ArgumentParser, arguments: Sequence[str]
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     args = parser.parse_args(arguments)
     script = tuned.script
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    prepare_tensorflow()
     trials = grid(
         {
             "learning_rate": args.learning_rates,
