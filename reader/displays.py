@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from reader.geometry import is_clockwise, is_convex, quad_iou
+from reader.geometry import is_clockwise, is_convex, quad_iou, signed_area
 from reader.symbols import STAGE1_CLASSES
 from reader.types import Display, Float32
 
@@ -85,6 +85,21 @@ def displays_from_outputs(
             left = left[1:]
             continue
         displays.append(display)
-        apart = [quad_iou(corners[index], display.corners) <= iou for index in left[1:]]
-        left = left[1:][np.array(apart, bool)]
+        left = left[1:][_apart(corners[left[1:]], display.corners, iou)]
     return displays
+
+
+def _apart(quads: Float32, display: Float32, iou: float) -> npt.NDArray[np.bool_]:
+    """(N,) whether each of the quads (N, 4, 2) overlaps the display's corners (4, 2) by at most `iou`.
+
+    Nearly all are weaker copies of the display. When each corner lies within d of the display's, the quad contains the
+    display less a rim of d (their support functions differ by at most d), so that at least so much is shared.
+    """
+    area = abs(signed_area(display))
+    around = float(np.linalg.norm(np.roll(display, -1, axis=0) - display, axis=1).sum())
+    moved = np.linalg.norm(quads - display, axis=-1).max(axis=-1)  # (N,)
+    least = (area - around * moved) / (area + around * moved + np.pi * moved**2)
+    apart = np.zeros(len(quads), bool)
+    for index in np.flatnonzero(least <= iou):
+        apart[index] = quad_iou(quads[index], display) <= iou
+    return apart
