@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reader.bundle import DEFAULT_FOLDER
-from training.flags import positive
+from training.flags import positive, rate
 
 EXAMPLES = """examples:
   python calibrate.py --data meters --sets toloka_water iaoqian_water --names validation.txt
@@ -29,6 +29,7 @@ LINE_EXAMPLES = """examples:
 """
 POINT_EXAMPLES = """examples:
   python calibrate.py point --dataset_path datasets/my_meters datasets/made_displays
+  python calibrate.py point --dataset_path datasets/my_meters datasets/made_displays --mix 3 1
   python calibrate.py point --dataset_path datasets/my_meters --limit 500 --dry_run
 """
 
@@ -72,7 +73,8 @@ def point_parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--dataset_path", type=Path, nargs="+", required=True, metavar="SET", help="stage 2 TFDS set(s)")
     made.add_argument("--split", default="validation", help="split of the sets to take (default: %(default)s)")
-    made.add_argument("--limit", type=positive, default=2000, metavar="N", help="at most so many (default: 2000)")
+    made.add_argument("--mix", nargs="+", type=rate, metavar="W", help="how much a display of each set counts")
+    made.add_argument("--limit", type=positive, default=400, metavar="N", help="at most so many a set (default: 400)")
     return _with_common(made)
 
 
@@ -122,7 +124,7 @@ def _point(args: argparse.Namespace) -> dict[str, Any]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from benchmarks.point_calibration import calibrate_point
 
-    return calibrate_point(args.dataset_path, args.split, args.models, args.limit, write=not args.dry_run)
+    return calibrate_point(args.dataset_path, args.split, args.models, args.mix, args.limit, write=not args.dry_run)
 
 
 if __name__ == "__main__":

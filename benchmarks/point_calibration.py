@@ -34,6 +34,8 @@ OPINIONS = ("line_point", "boxes_point", *SIGNS)
 SLIP = 0.03
 #: Pull of all weights to 0, in displays: signs that few displays show get no large ones.
 _RIDGE = 2.0
+#: Standard deviation of the corners' errors, in display heights, and the seed they are drawn with.
+_CORNER_ERROR, _SEED = 0.06, 0
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,21 @@ class Told:
     Attributes:
         opinions: (n, len(OPINIONS)), row k about k decimals.
         decimals: how many there are.
+        weight: how much it counts.
     """
 
     opinions: Float64
     decimals: int
+    weight: float = 1.0
 
 
 def calibrate_point(
-    dataset_paths: Sequence[Path], split: str, models: Path, limit: int | None = None, write: bool = True
+    dataset_paths: Sequence[Path],
+    split: str,
+    models: Path,
+    mix: Sequence[float] | None = None,
+    limit: int | None = None,
+    write: bool = True,
 ) -> dict[str, Any]:
     """Fits the weights of what tells the decimals; returns them, and how often the point was right before and is now.
 
@@ -58,22 +67,29 @@ def calibrate_point(
         dataset_paths: stage 2 sets.
         split: of the sets; not one that was trained on.
         models: the bundle's folder.
-        limit: at most so many displays, spread over the sets.
+        mix: how much a display of each set counts; None: all alike.
+        limit: at most so many displays of a set, spread over it.
         write: whether bundle.json gets the weights.
 
     Raises:
-        ValueError: no such set, or no display whose digits are read right.
+        ValueError: no such set, another number of weights, or no display whose digits are read right.
     """
+    weights_of_sets = [1.0] * len(dataset_paths) if mix is None else list(mix)
+    if len(weights_of_sets) != len(dataset_paths):
+        raise ValueError(f"--mix: {len(dataset_paths)} numbers wanted, one a set; {len(weights_of_sets)} came")
     reader = _looking(MeterReader.load(models))
-    displays = load_stage2(dataset_paths, split)
+    chosen: list[tuple[Stage2Sample, float]] = []
+    for path, weight in zip(dataset_paths, weights_of_sets, strict=True):
+        of_set = load_stage2([path], split)
+        chosen += [(display, weight) for display in evenly(of_set, limit or len(of_set))]
     known = []
-    for display in tqdm(evenly(displays, limit or len(displays)), desc="displays", unit="display", disable=None):
-        told = told_by(reader, display)
+    for number, (display, weight) in enumerate(tqdm(chosen, desc="displays", unit="display", disable=None)):
+        told = told_by(reader, display, np.random.default_rng([_SEED, number]))
         if told is not None:
-            known.append(told)
+            known.append(replace(told, weight=weight))
     if not known:
         where = ", ".join(map(str, dataset_paths))
-        raise ValueError(f"{where}: of {len(displays)} displays in the split {split!r} the digits of none are read")
+        raise ValueError(f"{where}: of {len(chosen)} displays in the split {split!r} the digits of none are read")
     weights = fit_weights(known)
     fitted = replace(
         reader.bundle.joint,
@@ -85,21 +101,26 @@ def calibrate_point(
     if write:
         save_bundle(replace(load_bundle(models), joint=fitted), models)
     return {
-        "displays": len(displays),
+        "displays": len(chosen),
         "digits_right": len(known),
         "weights": weights,
         "point_right": {"before": share_right(known, reader.bundle.joint), "fitted": share_right(known, fitted)},
     }
 
 
-def told_by(reader: MeterReader, display: Stage2Sample) -> Told | None:
-    """What each opinion says of a labelled display's decimals; None where its digits are not read right."""
+def told_by(reader: MeterReader, display: Stage2Sample, rng: np.random.Generator) -> Told | None:
+    """What each opinion says of a labelled display's decimals, cut out a little wrong as stage 1 cuts it.
+
+    Returns:
+        None where its digits are not read right.
+    """
     row, decimals = digit_row(display.boxes, display.labels)
     height, width = display.image.shape[:2]
     room = MARGIN * height / (1 + 2 * MARGIN)
     corners = np.array(
         [[room, room], [width - room, room], [width - room, height - room], [room, height - room]], np.float32
     )
+    corners += rng.normal(0, _CORNER_ERROR * height, (4, 2)).astype(np.float32)
     shown = Display(corners, 0, 1.0, np.eye(len(STAGE1_CLASSES), dtype=np.float32)[0])
     try:
         reading = reader.read_display(display.image, Found(shown, 1.0)).reading
@@ -143,8 +164,8 @@ def _newton(known: Sequence[Told], used: list[int]) -> Float64:
             rows = told.opinions[:, used]
             shares = _shares(rows @ weights)
             mean = shares @ rows
-            gradient = gradient + mean - rows[told.decimals]
-            curvature = curvature + (rows * shares[:, None]).T @ rows - np.outer(mean, mean)
+            gradient = gradient + told.weight * (mean - rows[told.decimals])
+            curvature = curvature + told.weight * ((rows * shares[:, None]).T @ rows - np.outer(mean, mean))
         step = np.linalg.solve(curvature, gradient)
         step *= min(1.0, 1.0 / max(1e-12, float(np.abs(step).max())))  # Newton may overshoot far from the optimum
         weights -= step

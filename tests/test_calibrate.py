@@ -307,6 +307,14 @@ def test_what_tells_the_decimals_gets_the_weight():
     assert weights["line_point"] > 0.5 > weights["ink_tint"]
 
 
+def test_displays_count_by_their_weight():
+    """Where two sets disagree, the one that counts more decides."""
+    line, colour = [told(1, 1, 3)] * 10, [told(2, 4, 2)] * 10
+    heard = fit_weights([replace(each, weight=9.0) for each in line] + colour)
+    seen = fit_weights(line + [replace(each, weight=9.0) for each in colour])
+    assert heard["line_point"] > heard["ink_tint"] and seen["line_point"] < seen["ink_tint"]
+
+
 def test_signs_that_speak_for_the_wrong_number_get_no_weight():
     misled = [told(1, 1, 3)] * 10 + [told(2, 2, 4)] * 10
     assert fit_weights(misled)["ink_tint"] == 0
@@ -333,6 +341,12 @@ def test_point_is_fitted_on_a_set_and_the_bundle_gets_the_weights(tmp_path, mode
     assert joint.line_point == found["weights"]["line_point"]
     assert joint.point_slip == SLIP
     assert dict(joint.signs) == {name: found["weights"][name] for name in SIGNS}
+
+
+def test_a_weight_for_each_set(models, capsys):
+    flags = ["point", "--dataset_path", "one", "two", "--mix", "3", "--models", str(models)]
+    assert calibrate.main(flags) == 1
+    assert "--mix: 2 numbers wanted, one a set; 1 came" in capsys.readouterr().err
 
 
 def test_displays_that_are_not_read_right_fit_no_point(models, monkeypatch, capsys):
