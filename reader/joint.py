@@ -53,6 +53,8 @@ class JointRules:
         upright: a reading with less evidence (see `evidence`) is compared with that of the display turned by 180
             degrees; minus infinity for never.
         turned: by how much the turned one's must be more.
+        elsewhere: a reading with less evidence is compared with those of the other places that look like a display;
+            minus infinity for never.
     """
 
     line: float = 2.0
@@ -74,6 +76,7 @@ class JointRules:
     signs: Mapping[str, float] = field(default_factory=dict)
     upright: float = -0.25
     turned: float = 0.1
+    elsewhere: float = -0.6
 
     def __post_init__(self) -> None:
         if not 0 <= self.point_slip < 1:

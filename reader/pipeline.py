@@ -166,27 +166,26 @@ class MeterReader:
 
     def _read_photo(self, photo: Photo, decimals: int | None, times: dict[str, float]) -> Result:
         start = perf_counter()
-        found = self.find_display(photo)
+        places = self._places(photo)
+        found = self._convincing(places)
         times["stage1"] = perf_counter() - start
         if found is None:
             return Result("", reason=NO_DISPLAY)
-        display = found.display
-        legible = not self.is_illegible(display)
-        result = Result(
-            "",
-            counter_class=self._class_name(display, legible),
-            counter_score=display.score,
-            corners=display.corners,
-        )
-        if not legible:
-            return replace(result, reason=ILLEGIBLE)
+        if self.is_illegible(found.display):
+            return replace(self._described(found.display, legible=False), reason=ILLEGIBLE)
         start = perf_counter()
-        found, read = self.read_upright(photo, found, decimals)
+        found, read = self._read_elsewhere(photo, places, *self.read_upright(photo, found, decimals), decimals)
         times["stage2"] = perf_counter() - start
         result = replace(
-            result, corners=found.display.corners, confidence=read.reading.confidence, digits=photo_digits(read)
+            self._described(found.display, legible=True),
+            confidence=read.reading.confidence,
+            digits=photo_digits(read),
         )
         return self._judge(result, read.reading)
+
+    def _described(self, display: Display, legible: bool) -> Result:
+        name = self._class_name(display, legible)
+        return Result("", counter_class=name, counter_score=display.score, corners=display.corners)
 
     def _judge(self, result: Result, reading: Reading) -> Result:
         """Success or the reason against it. A rejected reading is moved away from `text`."""
@@ -203,22 +202,54 @@ class MeterReader:
         looked at too, and those of the photo turned by a quarter either way: people turn their phones, and other
         things look like displays from afar. The place that convinces most from close by is the display.
         """
-        best = self._best_place(Photo.of(photo))
-        return None if best is None or best.display.score < self.bundle.stage1.believed else best
+        return self._convincing(self._places(Photo.of(photo)))
 
-    def _best_place(self, photo: Photo) -> Found | None:
+    def _places(self, photo: Photo) -> Iterator[tuple[Found, float]]:
+        """The places that look like a display, each looked at closely when it is asked for, and how it convinced."""
+        overview = photo.overview(self.bundle.stage1.input_size)
+        for turns in (0, 1, 3):
+            for display in self._first_look(*overview, turns)[: self.bundle.stage1.candidates]:
+                yield self._confirm(photo, display)
+
+    def _convincing(self, places: Iterator[tuple[Found, float]]) -> Found | None:
+        """The place that convinces most, of all up to the first that leaves no doubt; None where none is believed."""
         settings = self.bundle.stage1
-        overview = photo.overview(settings.input_size)
         best: Found | None = None
         best_score = 0.0
-        for turns in (0, 1, 3):
-            for display in self._first_look(*overview, turns)[: settings.candidates]:
-                found, score = self._confirm(photo, display)
-                if best is None or score > best_score:
-                    best, best_score = found, score
-                if best_score >= settings.sure or settings.extra_looks == 0:
-                    return best
-        return best
+        for found, score in places:
+            if best is None or score > best_score:
+                best, best_score = found, score
+            if best_score >= settings.sure or settings.extra_looks == 0:
+                break
+        return None if best is None or best.display.score < settings.believed else best
+
+    def _read_elsewhere(
+        self,
+        photo: Photo,
+        places: Iterator[tuple[Found, float]],
+        found: Found,
+        read: ReadDisplay,
+        decimals: int | None,
+    ) -> tuple[Found, ReadDisplay]:
+        """What the display says, or another place that was not looked at yet where what it says makes little sense.
+
+        A label or a dial sometimes convinces more than the display beside it; what is read there tells.
+        """
+        joint = self.bundle.joint
+        if self.line is None or evidence(read.reading) >= joint.elsewhere:
+            return found, read
+        first = found.display
+        for other, _ in places:
+            display = other.display
+            same = quad_iou(display.corners, first.corners) > _SAME_DISPLAY
+            if same or display.score < self.bundle.stage1.believed or self.is_illegible(display):
+                continue
+            other, again = self.read_upright(photo, other, decimals)
+            if evidence(again.reading) > evidence(read.reading) + joint.turned:
+                found, read = other, again
+            if evidence(read.reading) >= joint.elsewhere:
+                break
+        return found, read
 
     def _first_look(self, small: UInt8, to_photo: npt.NDArray[np.float64], turns: int) -> list[Display]:
         """Displays on the small photo turned by so many quarters counter-clockwise; corners in photo pixels."""

@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from fake_networks import FakeLine, FakeStage1, FakeStage2, bundle, photo_of, save_fixed_bundle
+from fake_networks import SIZE, FakeLine, FakeStage1, FakeStage2, bundle, photo_of, save_fixed_bundle
 
 from reader import MeterReader
 from reader.bundle import Bundle, BundleError, load_bundle, save_bundle
 from reader.confidence import Calibration
 from reader.displays import displays_from_outputs
 from reader.image import ImageError, encode_png
+from reader.joint import JointRules
 from reader.line_settings import LineSettings
 from reader.lines import LineReader
 from reader.pipeline import Found, _turned_back
@@ -379,3 +380,46 @@ def test_a_display_cut_out_upside_down_is_read_the_other_way_up(quarters, line, 
     assert read.reading.text == ("12345" if turned or not quarters else "54321"), why
     np.testing.assert_array_equal(upright.display.corners, corners if turned else found.display.corners)
     assert len(stage2.batches) == looks
+
+
+class TwoPlaces:
+    """Sees two places of the same shape on the whole photo, and from close by the one that is looked at."""
+
+    def __init__(self, quads, scores, scale):
+        self.quads, self.scores, self.scale = quads, scores, scale
+        self.looks = 0
+
+    def __call__(self, batch):
+        self.looks += 1
+        if self.looks == 1:
+            corners, scores = np.stack(self.quads) * self.scale, self.scores
+        else:
+            half = 0.31 * SIZE * np.array([[-1, -0.2], [1, -0.2], [1, 0.2], [-1, 0.2]])
+            corners, scores = (SIZE / 2 + half)[None], [0.9]
+        probabilities = np.zeros((len(corners), 4), np.float32)
+        probabilities[:, 0] = scores
+        return {"corners": corners[None].astype(np.float32), "probabilities": probabilities[None]}
+
+
+@pytest.mark.parametrize(
+    ("line", "elsewhere", "believed", "text", "why"),
+    [
+        (FakeLine(), -0.6, 0.0, "12345", "nothing is read on the label: the display beside it is read"),
+        (FakeLine(), -math.inf, 0.0, "", "not where the bundle does not want it"),
+        (FakeLine(), -0.6, 0.92, "", "a place that stage 1 does not believe is none"),
+        (None, -0.6, 0.0, "", "without a line reader nobody knows how much sense a reading makes"),
+    ],
+)
+def test_where_a_reading_makes_no_sense_the_next_place_is_read(line, elsewhere, believed, text, why):
+    label = np.array([[60, 40], [260, 40], [260, 80], [60, 80]], np.float32)
+    shown = label + np.array([0, 180], np.float32)
+    photo, _ = photo_of("12345", shown, (320, 320))
+    stage1 = TwoPlaces([label, shown], [0.95, 0.9], SIZE / 320)
+    settings = LineSettings("display", "0123456789", (48, 256), max_length=10)
+    known = dataclasses.replace(bundle(extra_looks=1, believed=believed), joint=JointRules(elsewhere=elsewhere))
+    reader = MeterReader(stage1, FakeStage2(score=0.99), known, line=line and LineReader(line, settings))
+    result = reader.read(photo)
+    assert result.text == text, why
+    assert result.success == bool(text)
+    if text:
+        np.testing.assert_allclose(result.corners, shown, atol=2)
