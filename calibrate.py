@@ -16,6 +16,8 @@ EXAMPLES = """examples:
   python calibrate.py --data meters --sets toloka_water iaoqian_water --names validation.txt
       photos of the split "train" whose names are in validation.txt: those that training left out
   python calibrate.py --data meters --sets toloka_water --held_out datasets/toloka_water
+  python calibrate.py --data meters --sets toloka_water --held_out datasets/toloka_water --made 200
+      and photos made here, so that confidence knows meters unlike the real ones
   python calibrate.py --data mine --sets my_meters --split validation --models deploy/models
   python calibrate.py lines --task plate --dataset_path datasets/plates datasets/made_plates
       a line reader's temperature, slope and offset (calibrate.py lines --help); of the task "display" before the meters
@@ -44,6 +46,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--split", default="train", help="split of the records to take (default: %(default)s)")
     made.add_argument("--names", type=Path, help="file with one photo name a line: only these")
     made.add_argument("--held_out", type=Path, nargs="+", help="TFDS sets: only photos of their validation split")
+    made.add_argument("--made", type=int, default=0, metavar="N", help="and N photos made here (default: %(default)s)")
+    made.add_argument("--seed", type=int, default=31, help="of those; none that was trained on (default: %(default)s)")
     return _with_common(made)
 
 
@@ -109,7 +113,9 @@ def _meters(args: argparse.Namespace) -> dict[str, Any]:
     names = set(args.names.read_text().split()) if args.names else None
     if args.held_out:
         names = held_out(args.held_out) if names is None else names & held_out(args.held_out)
-    return calibrate(args.data, args.sets, args.split, names, args.models, write=not args.dry_run)
+    if args.made < 0:
+        raise ValueError(f"--made: a number of photos, 0 or more, wanted; {args.made} came")
+    return calibrate(args.data, args.sets, args.split, names, args.models, not args.dry_run, args.made, args.seed)
 
 
 def _lines(args: argparse.Namespace) -> dict[str, Any]:

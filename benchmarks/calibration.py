@@ -28,29 +28,49 @@ from reader.pipeline import Found, MeterReader
 from reader.places import find_places, inside
 from reader.symbols import STAGE1_CLASSES
 from reader.types import UInt8
+from synthesis.meter import make_photo
 from training.alignment import layouts
 
-#: Few photos bear few weights: these three say most of what the others say too.
-FEATURES = ("product", "weakest_digit", "display", "agreement")
+#: Few photos bear few weights: these say most of what the others say too.
+FEATURES = ("product", "weakest_digit", "decimal_point", "display", "agreement")
 #: Also this one, where the display is read as a line too.
 LINE_FEATURE = "line"
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """A held-out photo, where its display was found, and what it should read."""
+    """A held-out photo, where its display was found, and what it should read; None where nothing should be read."""
 
     photo: UInt8
     found: Found
-    truth: str
+    truth: str | None
 
 
 def calibrate(
-    data: Path, sets: list[str], split: str, names: set[str] | None, models: Path, write: bool = True
+    data: Path,
+    sets: list[str],
+    split: str,
+    names: set[str] | None,
+    models: Path,
+    write: bool = True,
+    made: int = 0,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Fits digit temperature and reading confidence; returns what was fitted and how well it holds.
 
-    Where the bundle has a line reader for displays, calibrate that one before: see line_calibration.py.
+    Where the bundle has a line reader for displays, calibrate that one before: see line_calibration.py. Real photos
+    show the meters that training knows; on `made` ones the decimals are somewhere else, some are illegible, and some
+    show no meter at all, so that confidence learns from them what it is to be wrong.
+
+    Args:
+        data: folder of sets with a manifest.jsonl each.
+        sets: their names.
+        split: of the records to take.
+        names: only photos of these names; None for all.
+        models: the bundle's folder.
+        write: whether bundle.json gets the numbers.
+        made: how many photos are made beside them.
+        seed: of those; one that no training set was made with.
 
     Raises:
         ValueError: nothing to fit on.
@@ -58,6 +78,8 @@ def calibrate(
     reader = MeterReader.load(models)
     root = data / "meters" if (data / "meters").is_dir() else data
     seen = list(_seen(reader, root, sets, split, names))
+    real = len(seen)
+    seen += _made(reader, made, seed)
     if not seen:
         raise ValueError(f"{root}: no photo of the sets {sets} in the split {split!r} has a display that was found")
     scores, labels = _digit_scores(reader, seen)
@@ -73,6 +95,7 @@ def calibrate(
         save_bundle(replace(load_bundle(models), calibration=fitted), models)
     return {
         "photos": len(seen),
+        "of_them_made": len(seen) - real,
         "digits": len(labels),
         "digit_temperature": temperature,
         "digit_bias": bias,
@@ -117,6 +140,15 @@ def _seen(reader: MeterReader, root: Path, sets: list[str], split: str, names: s
                 yield _Seen(photo, reader.read_upright(photo, found)[0], record["reading"])
 
 
+def _made(reader: MeterReader, count: int, seed: int) -> Iterator[_Seen]:
+    """Made photos on which something was found that the reader takes for a legible display."""
+    for number in tqdm(range(count), desc="made", unit="photo", leave=False, disable=None):
+        photo = make_photo(np.random.default_rng([seed, number]))
+        found = reader.find_display(photo.image)
+        if found is not None and not reader.is_illegible(found.display):
+            yield _Seen(photo.image, reader.read_upright(photo.image, found)[0], photo.reading)
+
+
 def _digit_scores(reader: MeterReader, seen: list[_Seen]) -> tuple[np.ndarray, np.ndarray]:
     """Scores (N, 10) and true digits (N,) of the places on displays that show as many digits as were found."""
     settings = reader.bundle.stage2
@@ -131,7 +163,8 @@ def _digit_scores(reader: MeterReader, seen: list[_Seen]) -> tuple[np.ndarray, n
         area = np.array([left, top, width - left, height - top], np.float32)
         rolls = STAGE1_CLASSES[item.found.display.class_id].startswith("analog")
         places, _ = find_places(inside(boxes, area), rolls, reader.bundle.rules)
-        fitting = layouts(item.truth, len(places)) if places and all(p.class_id is not None for p in places) else []
+        told = bool(places) and all(p.class_id is not None for p in places)
+        fitting = layouts(item.truth, len(places)) if told and item.truth is not None else []
         if not fitting:
             continue
         log = np.log(np.array([p.scores for p in places]) + 1e-3)  # (n, 10)
@@ -149,7 +182,8 @@ def _outcomes(reader: MeterReader, seen: list[_Seen]) -> list[tuple[np.ndarray, 
         read = reader.read_display(item.photo, item.found)
         text = read.reading.text
         if text and "x" not in text:  # the others are refused whatever their confidence
-            found.append((read.features, same_number(text, item.truth), read.reading))
+            right = item.truth is not None and same_number(text, item.truth)
+            found.append((read.features, right, read.reading))
     if not found:
         raise ValueError("no held-out photo was read without an unknown digit")
     return found

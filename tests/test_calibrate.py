@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_meters_are_fitted_and_the_bundle_gets_the_numbers(meters, models, monke
     after = load_bundle(models)
     assert after.calibration.digit_temperature == told["digit_temperature"] != 1
     assert after.calibration.reading_weights == told["reading_weights"]
-    assert set(told["reading_weights"]) == {"product", "weakest_digit", "display", "agreement"}
+    assert set(told["reading_weights"]) == {"product", "weakest_digit", "decimal_point", "display", "agreement"}
     assert replace(after, calibration=before.calibration) == before, "nothing else changed"
     # All readings look alike, and eight of ten are right: that is what a confidence can say.
     assert told["calibration_error_on_the_fitted_photos"] < 0.05
@@ -86,7 +87,14 @@ def test_meters_are_fitted_and_the_bundle_gets_the_numbers(meters, models, monke
 def test_where_displays_are_read_as_lines_that_opinion_gets_a_weight(meters, models, monkeypatch):
     see(monkeypatch, fake_line(sure=3.0))
     fitted = calibrate_meters(meters, ["water"], "train", None, models, write=False)
-    assert set(fitted["reading_weights"]) == {"product", "weakest_digit", "display", "agreement", "line"}
+    assert set(fitted["reading_weights"]) == {
+        "product",
+        "weakest_digit",
+        "decimal_point",
+        "display",
+        "agreement",
+        "line",
+    }
 
     class Doubtful:
         """Is unsure of what has a wrong label: of 3s and 8s in third place."""
@@ -283,6 +291,30 @@ def test_an_empty_split_is_said(codes, models, monkeypatch):
     with pytest.raises(ValueError, match="no lines to fit on in the split 'validation'"):
         line_calibration.calibrate_lines("code", ["set"], "validation", models)
     assert math.isnan(mean_loss([], [], "ab1", 1.0))
+
+
+def test_made_photos_join_and_what_is_read_without_a_meter_is_wrong(meters, models, monkeypatch, capsys):
+    see(monkeypatch)
+    made = []
+
+    def make(rng):
+        number = len(made)
+        image = photo_of("1234", CORNERS)[0] if number < 5 else np.full((300, 400, 3), 60, np.uint8)
+        made.append(image)
+        return SimpleNamespace(image=image, reading=None if number == 4 else "1234")
+
+    monkeypatch.setattr("benchmarks.calibration.make_photo", make)
+    flags = ["--data", str(meters), "--sets", "water", "--models", str(models), "--made", "6", "--dry_run"]
+    assert calibrate.main(flags) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["photos"], told["of_them_made"]) == (15, 5), "on the sixth nothing is found"
+    assert told["readings_right"] == pytest.approx(12 / 15), "8 of 10 real ones and 4 of 5"
+
+
+def test_a_number_of_made_photos_below_zero(meters, models, capsys):
+    flags = ["--data", str(meters), "--sets", "water", "--models", str(models), "--made", "-1"]
+    assert calibrate.main(flags) == 1
+    assert "--made: a number of photos, 0 or more, wanted; -1 came" in capsys.readouterr().err
 
 
 def told(decimals, line, ink, count=5):
