@@ -144,7 +144,7 @@ def decode_views(
         certainty *= len(agreeing) / len(views)
         signs = None
         if picture is not None and joint.signs:
-            signs = decimal_signs(picture, [digit.box for digit in digits], kept[0])
+            signs = decimal_signs(picture, [digit.box for digit in digits], kept[0], rolls)
         opinions = point_opinions(digits, (count, certainty), line, joint.point_slip, signs)
         if opinions is not None:
             count, certainty = settle_decimals(opinions, joint)

@@ -39,13 +39,15 @@ _SMALLEST = 4
 _BETWEEN = 0.1
 
 
-def decimal_signs(picture: UInt8, digits: npt.ArrayLike, points: Boxes) -> Float64:
+def decimal_signs(picture: UInt8, digits: npt.ArrayLike, points: Boxes, drums: bool = True) -> Float64:
     """What speaks for each number of decimals.
 
     Args:
         picture: (h, w, 3) uint8 RGB, the rectified display.
         digits: (n, 4) xyxy of the digits in its pixels, from left to right.
         points: detections on it; those of decimal points are looked at.
+        drums: whether the digits stand on drums. Where they do not, colours tell nothing: an LCD is lit unevenly, and
+            its decimals have no colours of their own.
 
     Returns:
         (n, len(SIGNS)); row k is about k decimals. 0 where nothing speaks for them.
@@ -55,17 +57,28 @@ def decimal_signs(picture: UInt8, digits: npt.ArrayLike, points: Boxes) -> Float
     signs = np.zeros((count, len(SIGNS)))
     if not count:
         return signs
-    colours = np.array([_ground_and_ink(picture, box) for box in xyxy], np.float32)  # (n, 2, 3) RGB
-    lab = cv2.cvtColor(np.clip(colours, 0, 255).astype(np.uint8), cv2.COLOR_RGB2LAB).astype(np.float64)
     heights = np.log(np.maximum(xyxy[:, 3] - xyxy[:, 1], 1.0))[:, None]
-    kinds = ((lab[:, 0, 1:], _TINT), (lab[:, 1, 1:], _TINT), (lab[:, 0, :1], _LIGHT), (lab[:, 1, :1], _LIGHT))
-    for column, (values, noise) in enumerate((*kinds, (heights, _HEIGHT))):
-        signs[1:, column] = [_told_apart(values, count - decimals, noise) for decimals in range(1, count)]
+    compared = {"smaller": (heights, _HEIGHT)} | (_colours(picture, xyxy) if drums else {})
+    for name, (values, noise) in compared.items():
+        signs[1:, SIGNS.index(name)] = [_told_apart(values, count - decimals, noise) for decimals in range(1, count)]
     shrinks = [heights[: count - k].mean() >= heights[count - k :].mean() for k in range(1, count)]
     signs[1:, SIGNS.index("smaller")] *= np.where(shrinks, 1.0, -1.0)
     signs[1:, SIGNS.index("point")] = _points(xyxy, points)
     signs[0, SIGNS.index("none")] = 1.0
     return signs
+
+
+def _colours(picture: UInt8, xyxy: Float64) -> dict[str, tuple[Float64, float]]:
+    """Colours of the digits by the signs that compare them, (n, 2) or (n, 1), and how much of a difference is noise."""
+    colours = np.array([_ground_and_ink(picture, box) for box in xyxy], np.float32)  # (n, 2, 3) RGB
+    lab = cv2.cvtColor(np.clip(colours, 0, 255).astype(np.uint8), cv2.COLOR_RGB2LAB).astype(np.float64)
+    ground, ink = lab[:, 0], lab[:, 1]
+    return {
+        "ground_tint": (ground[:, 1:], _TINT),
+        "ink_tint": (ink[:, 1:], _TINT),
+        "ground_light": (ground[:, :1], _LIGHT),
+        "ink_light": (ink[:, :1], _LIGHT),
+    }
 
 
 def _ground_and_ink(picture: UInt8, box: Float64) -> npt.NDArray[np.float32]:

@@ -51,6 +51,14 @@ def test_the_sign_is_largest_where_the_decimals_begin(picture, sign, decimals):
     assert column[decimals] > 1.5 * np.delete(column, decimals).max()
 
 
+def test_colours_tell_nothing_without_drums():
+    picture, boxes = display([BLACK] * 3 + [RED] * 2, [WHITE] * 5, [40] * 3 + [30] * 2)
+    signs = decimal_signs(picture, boxes, points((120, 50, 0.8)), drums=False)
+    assert not signs[:, :4].any()
+    told = decimal_signs(picture, boxes, points((120, 50, 0.8)))
+    np.testing.assert_array_equal(signs[:, 4:], told[:, 4:])
+
+
 def test_digits_that_look_alike_show_nothing():
     signs = decimal_signs(*display([BLACK] * 5, [WHITE] * 5), NONE)
     np.testing.assert_allclose(signs[:, :-1], 0, atol=1e-6)
