@@ -24,6 +24,7 @@ SIGNS: tuple[str, ...] = (
     "ink_tint",  # the same of their ink
     "ground_light",  # the same of the ground's lightness
     "ink_light",  # the same of the ink's
+    "frame_tint",  # the same of what lies above and below them, such as a red frame
     "smaller",  # the same of the digits' heights; negative where the later ones are taller
     "point",  # score of the decimal point that was detected in the gap
     "none",  # 1 for no decimals
@@ -74,11 +75,23 @@ def _colours(picture: UInt8, xyxy: Float64) -> dict[str, tuple[Float64, float]]:
     lab = cv2.cvtColor(np.clip(colours, 0, 255).astype(np.uint8), cv2.COLOR_RGB2LAB).astype(np.float64)
     ground, ink = lab[:, 0], lab[:, 1]
     return {
+        "frame_tint": (_frame_tints(picture, xyxy), _TINT),
         "ground_tint": (ground[:, 1:], _TINT),
         "ink_tint": (ink[:, 1:], _TINT),
         "ground_light": (ground[:, :1], _LIGHT),
         "ink_light": (ink[:, :1], _LIGHT),
     }
+
+
+def _frame_tints(picture: UInt8, xyxy: Float64) -> Float64:
+    """(n, 2) mean CIE a* and b* above and below each digit, as high as the picture goes; grey where nothing is."""
+    tints = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB)[..., 1:]
+    found = []
+    for left, top, right, bottom in np.round(xyxy).astype(int):
+        columns = tints[:, max(left, 0) : max(right, 0)]
+        rim = np.concatenate([columns[: max(top, 0)], columns[max(bottom, 0) :]]).reshape(-1, 2)
+        found.append(rim.mean(axis=0) if len(rim) else np.full(2, 128.0))
+    return np.array(found)
 
 
 def _ground_and_ink(picture: UInt8, box: Float64) -> npt.NDArray[np.float32]:

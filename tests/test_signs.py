@@ -51,12 +51,22 @@ def test_the_sign_is_largest_where_the_decimals_begin(picture, sign, decimals):
     assert column[decimals] > 1.5 * np.delete(column, decimals).max()
 
 
+def test_a_frame_around_the_decimals():
+    picture, boxes = display([BLACK] * 5, [WHITE] * 5)
+    picture[:10, 120:] = picture[56:, 120:] = RED
+    signs = decimal_signs(picture, boxes, NONE)
+    assert signs[:, SIGNS.index("frame_tint")].argmax() == 2
+    assert not signs[:, [SIGNS.index("ground_tint"), SIGNS.index("ink_tint")]].round(6).any()
+    low, high = picture[14:54], boxes - np.array([0, 14, 0, 14], np.float32)
+    assert not decimal_signs(low, high, NONE)[:, SIGNS.index("frame_tint")].any(), "digits from edge to edge"
+
+
 def test_colours_tell_nothing_without_drums():
     picture, boxes = display([BLACK] * 3 + [RED] * 2, [WHITE] * 5, [40] * 3 + [30] * 2)
     signs = decimal_signs(picture, boxes, points((120, 50, 0.8)), drums=False)
-    assert not signs[:, :4].any()
+    assert not signs[:, :5].any()
     told = decimal_signs(picture, boxes, points((120, 50, 0.8)))
-    np.testing.assert_array_equal(signs[:, 4:], told[:, 4:])
+    np.testing.assert_array_equal(signs[:, 5:], told[:, 5:])
 
 
 def test_digits_that_look_alike_show_nothing():
@@ -96,7 +106,7 @@ def test_points_count_in_their_gap(found, scores):
 def test_degenerate_digits():
     picture, boxes = display([WHITE] * 3, [BLACK] * 3)
     assert decimal_signs(picture, np.zeros((0, 4)), NONE).shape == (0, len(SIGNS))
-    assert decimal_signs(picture, boxes[:1], NONE).tolist() == [[0, 0, 0, 0, 0, 0, 1]]
+    assert decimal_signs(picture, boxes[:1], NONE).tolist() == [[0, 0, 0, 0, 0, 0, 0, 1]]
     outside = boxes + np.array([500, 0, 500, 0], np.float32)
     thin = boxes.copy()
     thin[:, 2] = thin[:, 0] + 1
