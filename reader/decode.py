@@ -143,7 +143,7 @@ def decode_views(
         count, certainty = _vote([_decimals(kept[index], digits, rules) for index in agreeing])
         certainty *= len(agreeing) / len(views)
         signs = None
-        if picture is not None and joint.signs:
+        if picture is not None and line is not None and joint.signs:
             signs = decimal_signs(picture, [digit.box for digit in digits], kept[0], rolls)
         opinions = point_opinions(digits, (count, certainty), line, joint.point_slip, signs)
         if opinions is not None:

@@ -202,24 +202,21 @@ def point_opinions(
         signs: what the display shows, see `reader.signs.decimal_signs`; None where it was not looked at.
 
     Returns:
-        (n, 2 + len(SIGNS)): log probabilities of the line reader and of the detector, then the signs; zeros for an
-        opinion that there is not. None where only the detector has one.
+        (n, 2 + len(SIGNS)): log probabilities of the line reader and of the detector, then the signs or zeros. None
+        where the line reader tells nothing: the weights are those of all together, and the detector with the signs
+        alone is right more seldom than the detector by itself.
     """
     text = "".join(digit.text for digit in digits)
     count, certainty = seen
-    heard = view is not None and view.decimals is not None and UNKNOWN not in text
-    if not 0 <= count < len(text) or not (heard or signs is not None):
+    if view is None or view.decimals is None or UNKNOWN in text or not 0 <= count < len(text):
         return None
-    line = np.zeros(len(text))
-    if heard:
-        assert view is not None and view.decimals is not None
-        digit_classes = np.array([int(each) + 1 for each in text])
-        places = np.arange(len(text))
-        texts = [(digit_classes + len(DIGITS) * (places >= len(text) - k)).tolist() for k in range(len(text))]
-        line = np.maximum(text_log_probabilities(view.decimals, texts), _NEVER)  # (n,) by number of decimals
-        share = np.exp(line - line.max())
-        share /= share.sum()
-        line = np.maximum(np.log((1 - slip) * share + slip / len(text) + np.finfo(float).tiny), _NEVER)
+    digit_classes = np.array([int(each) + 1 for each in text])
+    places = np.arange(len(text))
+    texts = [(digit_classes + len(DIGITS) * (places >= len(text) - k)).tolist() for k in range(len(text))]
+    line = np.maximum(text_log_probabilities(view.decimals, texts), _NEVER)  # (n,) by number of decimals
+    share = np.exp(line - line.max())
+    share /= share.sum()
+    line = np.maximum(np.log((1 - slip) * share + slip / len(text) + np.finfo(float).tiny), _NEVER)
     boxes = np.full(len(text), max(1 - certainty, _LEAST) / max(len(text) - 1, 1))
     boxes[count] = max(certainty, _LEAST)
     shown = np.zeros((len(text), len(SIGNS))) if signs is None else signs

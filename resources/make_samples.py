@@ -27,7 +27,7 @@ SAMPLES = {
     "water_red_decimals.jpg": 16,
     "water_brass.jpg": 96,
     "water_sideways.jpg": 48,
-    "water_grey_photo.jpg": 51,
+    "water_blue.jpg": 327,
     "electric_drums.jpg": 109,
     "lcd_upside_down.jpg": 41,
     "lcd_tilted.jpg": 97,

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from fake_networks import FakeStage1, FakeStage2, bundle, fake_line, flat_display, photo_of
+from fake_networks import FakeLine, FakeStage1, FakeStage2, bundle, fake_line, flat_display, photo_of
 
 import calibrate
 from benchmarks import line_calibration, point_calibration
@@ -19,7 +19,7 @@ from reader.confidence import sigmoid
 from reader.ctc import greedy, log_softmax
 from reader.image import encode_png
 from reader.joint import JointRules
-from reader.line_settings import LineSettings
+from reader.line_settings import ALPHABETS, LineSettings
 from reader.lines import LineReader
 from reader.pipeline import MeterReader
 from reader.signs import SIGNS
@@ -352,8 +352,17 @@ def test_signs_that_speak_for_the_wrong_number_get_no_weight():
     assert fit_weights(misled)["ink_tint"] == 0
 
 
-def test_point_is_fitted_on_a_set_and_the_bundle_gets_the_weights(tmp_path, models, monkeypatch, capsys):
-    see(monkeypatch)
+class TellsDecimals(FakeLine):
+    """Knows decimals as classes of their own, and never sees one."""
+
+    def __call__(self, batch):
+        logits = super().__call__(batch)["logits"]
+        return {"logits": np.concatenate([logits, np.zeros_like(logits[..., 1:])], axis=-1)}
+
+
+def test_point_is_fitted_on_a_set_and_the_bundle_gets_the_weights(models, monkeypatch, capsys):
+    settings = LineSettings("display", ALPHABETS["display"], (48, 256), max_length=10)
+    see(monkeypatch, LineReader(TellsDecimals(), settings))
     samples = []
     for number in range(6):
         picture, boxes = flat_display(f"{number}48")

@@ -137,11 +137,12 @@ def test_both_opinions_on_the_decimals(seen, line, line_sure, count):
 
 def test_without_an_opinion_on_the_decimals_the_detector_s_stands():
     digits, _ = detected("123")
-    assert point_opinions(digits, (1, 0.7), view("123"), 0.0, None) is None
-    assert point_opinions(digits, (1, 0.7), None, 0.0, None) is None
+    signs = np.ones((3, len(SIGNS)))
+    assert point_opinions(digits, (1, 0.7), view("123"), 0.0, signs) is None
+    assert point_opinions(digits, (1, 0.7), None, 0.0, signs) is None
     unknown, _ = detected("1x3")
     steps, told = line_steps(telling("123"), ALPHABETS["display"])
-    assert point_opinions(unknown, (1, 0.7), LineView((steps,), 0.0, 240.0, 5.0, 45.0, told), 0.0, None) is None
+    assert point_opinions(unknown, (1, 0.7), LineView((steps,), 0.0, 240.0, 5.0, 45.0, told), 0.0, signs) is None
 
 
 def test_what_shows_outweighs_a_line_reader_that_only_counts():
@@ -154,15 +155,6 @@ def test_what_shows_outweighs_a_line_reader_that_only_counts():
     assert settle_decimals(point_opinions(digits, (3, 0.6), known, 0.03, signs), rules)[0] == 1
     assert settle_decimals(point_opinions(digits, (3, 0.6), known, 0.0, signs), rules)[0] == 3, "of no slip, sure"
     assert settle_decimals(point_opinions(digits, (3, 0.6), known, 0.03, signs * 0), rules)[0] == 3, "nothing shows"
-
-
-def test_signs_count_without_a_line_reader_and_beside_unknown_digits():
-    digits, _ = detected("1x34")
-    signs = np.zeros((4, len(SIGNS)))
-    signs[2, SIGNS.index("point")] = 0.9
-    rules = JointRules(signs={"point": 4.0})
-    found, certainty = settle_decimals(point_opinions(digits, (0, 0.5), None, 0.0, signs), rules)
-    assert found == 2 and 0.5 < certainty < 1
 
 
 @pytest.mark.parametrize("wrong", [{"signs": {"colour": 1.0}}, {"point_slip": 1.0}, {"point_slip": -0.1}])
