@@ -61,7 +61,7 @@ def decimal_signs(picture: UInt8, digits: npt.ArrayLike, points: Boxes, drums: b
     heights = np.log(np.maximum(xyxy[:, 3] - xyxy[:, 1], 1.0))[:, None]
     compared = {"smaller": (heights, _HEIGHT)} | (_colours(picture, xyxy) if drums else {})
     for name, (values, noise) in compared.items():
-        signs[1:, SIGNS.index(name)] = [_told_apart(values, count - decimals, noise) for decimals in range(1, count)]
+        signs[1:, SIGNS.index(name)] = _told_apart(values, noise)
     shrinks = [heights[: count - k].mean() >= heights[count - k :].mean() for k in range(1, count)]
     signs[1:, SIGNS.index("smaller")] *= np.where(shrinks, 1.0, -1.0)
     signs[1:, SIGNS.index("point")] = _points(xyxy, points)
@@ -102,15 +102,20 @@ def _ground_and_ink(picture: UInt8, box: Float64) -> npt.NDArray[np.float32]:
     return np.stack(ground_and_ink(patch)[1:])
 
 
-def _told_apart(values: Float64, first: int, noise: float) -> float:
-    """Log likelihood gained when digits (n, d) have a mean before `first` and another one from there on.
+def _told_apart(values: Float64, noise: float) -> Float64:
+    """Log likelihood gained when digits (n, d) have one mean before a gap and another one behind it.
 
     Of normal distributions with the variance that is left, and that of the noise on top.
+
+    Returns:
+        (n - 1,) for the gap before the last digit, the last but one, and so on.
     """
-    parts = values[:first], values[first:]
-    left = sum(((part - part.mean(axis=0)) ** 2).sum() for part in parts) / len(values)
-    all_together = ((values - values.mean(axis=0)) ** 2).sum() / len(values)
-    return float(len(values) / 2 * np.log((all_together + noise**2) / (left + noise**2)))
+    count = len(values)
+    off = values - values.mean(axis=0)
+    whole = (off**2).sum() / count
+    before = np.arange(1, count)
+    between = (off.cumsum(axis=0)[:-1] ** 2).sum(axis=1) * (1 / before + 1 / (count - before)) / count
+    return np.asarray(count / 2 * np.log((whole + noise**2) / (whole - between + noise**2)), np.float64)[::-1]
 
 
 def _points(digits: Float64, found: Boxes) -> Float64:
