@@ -72,12 +72,17 @@ def calibrate_point(
         write: whether bundle.json gets the weights.
 
     Raises:
-        ValueError: no such set, another number of weights, or no display whose digits are read right.
+        ValueError: no such set, another number of weights, a bundle without a line reader of displays, or no display
+            whose digits are read right.
     """
     weights_of_sets = [1.0] * len(dataset_paths) if mix is None else list(mix)
     if len(weights_of_sets) != len(dataset_paths):
         raise ValueError(f"--mix: {len(dataset_paths)} numbers wanted, one a set; {len(weights_of_sets)} came")
     reader = _looking(MeterReader.load(models))
+    if reader.line is None:
+        raise ValueError(
+            f"{models}: a line reader of displays wanted, beside which the signs are weighed; none is there"
+        )
     chosen: list[tuple[Stage2Sample, float]] = []
     for path, weight in zip(dataset_paths, weights_of_sets, strict=True):
         of_set = load_stage2([path], split)

@@ -360,9 +360,12 @@ class TellsDecimals(FakeLine):
         return {"logits": np.concatenate([logits, np.zeros_like(logits[..., 1:])], axis=-1)}
 
 
+def telling_decimals():
+    return LineReader(TellsDecimals(), LineSettings("display", ALPHABETS["display"], (48, 256), max_length=10))
+
+
 def test_point_is_fitted_on_a_set_and_the_bundle_gets_the_weights(models, monkeypatch, capsys):
-    settings = LineSettings("display", ALPHABETS["display"], (48, 256), max_length=10)
-    see(monkeypatch, LineReader(TellsDecimals(), settings))
+    see(monkeypatch, telling_decimals())
     samples = []
     for number in range(6):
         picture, boxes = flat_display(f"{number}48")
@@ -390,8 +393,14 @@ def test_a_weight_for_each_set(models, capsys):
     assert "--mix: 2 numbers wanted, one a set; 1 came" in capsys.readouterr().err
 
 
-def test_displays_that_are_not_read_right_fit_no_point(models, monkeypatch, capsys):
+def test_the_point_is_fitted_beside_a_line_reader(models, monkeypatch, capsys):
     see(monkeypatch)
+    assert calibrate.main(["point", "--dataset_path", "somewhere", "--models", str(models)]) == 1
+    assert "a line reader of displays wanted" in capsys.readouterr().err
+
+
+def test_displays_that_are_not_read_right_fit_no_point(models, monkeypatch, capsys):
+    see(monkeypatch, telling_decimals())
     picture, boxes = flat_display("123")
     wrong = Stage2Sample(picture, boxes, np.array([9, 9, 9]), "wrong.png")
     monkeypatch.setattr(point_calibration, "load_stage2", lambda paths, split: [wrong])
