@@ -75,7 +75,7 @@ class JointRules:
     point_slip: float = 0.0
     signs: Mapping[str, float] = field(default_factory=dict)
     upright: float = -0.25
-    turned: float = 0.1
+    turned: float = 0.2
     elsewhere: float = -0.6
 
     def __post_init__(self) -> None:
