@@ -126,6 +126,19 @@ line handwritten 83 12000 handwritten_meza "1 2"
 line price 10 5000 prices_rub "1 2"
 train_line display 128 $(displays 1) $lcds --mix 1.4 1.4 0.35 0.6 0.4 0.15 1.3 1.7 1.1 0.35 0.9 --digits $digits
 
+# The gaps between digits; jorvkve and anhkhoitran do not tell red decimals apart.
+[ -d "$work/displays13" ] || $python synthesize.py displays --count 16000 --seed 13 --out "$work/displays13"
+[ -d "$s/displays13" ] || $python make_dataset.py stage2 --labels "$work/displays13/stage2/labels.json" \
+    --images "$work/displays13/stage2/images" --out "$s/displays13" --split 0.98 0.02 0
+told="$s/toloka_water-full_photo-1 $s/toloka_water-display_crop-1 $s/iaoqian_water-full_photo-1"
+told="$told $s/iaoqian_water-display_crop-1 $s/displays $s/displays12 $s/displays13 $s/made $lcds"
+resume=
+[ -e "$work/checkpoints/point/latest.keras" ] && resume=--resume_training
+$python train_point.py --epochs 66 --steps_per_epoch 50 $resume --digits $digits --dataset_path $told \
+    --mix 1 1 0.3 0.4 1 1 2 1.9 0.4 0.9 --output "$work/point.keras" --logs "$work/logs/point" \
+    --checkpoints "$work/checkpoints/point" --quiet
+$python -m points.release "$work/point.keras" points/point.keras
+
 for stage in 1 2; do $python -m retinanet.release "$work/stage$stage.keras" "retinanet/stage$stage.keras"; done
 (cd deploy && $python prepare_model.py --formats onnx --stage1 ../retinanet/stage1.keras --stage2 ../retinanet/stage2.keras)
 for task in captcha plate handwritten price; do

@@ -15,6 +15,7 @@ from synthesis.lines.export import summary as summary_of_lines
 EXAMPLES = """examples:
   python synthesize.py meters --count 2000 --out made --seed 1
   python synthesize.py meters --count 48 --out made --preview sheet.png --overwrite
+  python synthesize.py scenes --count 1000 --out made_scenes --seed 1
   python synthesize.py displays --count 6000 --out made_displays --seed 1
   python make_dataset.py stage1 --labels made/stage1/labels.json --images made/stage1/images --out datasets
   python synthesize.py lines --task plate --count 20000 --out made_plates
@@ -31,6 +32,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     what = "photos of meters -> stage1/ (photos, corners) and stage2/ (displays, digits), each with labels.json"
     meters = commands.add_parser("meters", help=what, description=what, epilog=EXAMPLES, formatter_class=form)
     _add_flags(meters, size=640, what="longest side of a photo in pixels (default 640)")
+    what = "photos without a meter: walls, pipes, printed numbers -> stage1/ with labels.json; what is refused"
+    scenes = commands.add_parser("scenes", help=what, description=what, epilog=EXAMPLES, formatter_class=form)
+    _add_flags(scenes, size=640, what="longest side of a photo in pixels (default 640)")
     what = "rectified displays alone -> stage2/ with labels.json; many and fast, for stage 2"
     displays = commands.add_parser("displays", help=what, description=what, epilog=EXAMPLES, formatter_class=form)
     _add_flags(displays, size=96, what="greatest height of a display in pixels (default 96)")
@@ -64,8 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
         if args.command == "lines":
             told = summary_of_lines(write_lines(args.out, LineOptions(args.task, *wanted, args.digits)))
         else:
-            write = write_meters if args.command == "meters" else write_displays
-            told = summary(write(args.out, MeterOptions(*wanted)))
+            write = write_displays if args.command == "displays" else write_meters
+            told = summary(write(args.out, MeterOptions(*wanted, scenes=args.command == "scenes")))
     except (SynthesisError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

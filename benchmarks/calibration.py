@@ -127,7 +127,7 @@ def held_out(sets: Sequence[Path]) -> set[str]:
 
 def _with(reader: MeterReader, calibration: Calibration) -> MeterReader:
     bundle = replace(reader.bundle, calibration=calibration)
-    return MeterReader(reader.stage1, reader.stage2, bundle, line=reader.line)
+    return MeterReader(reader.stage1, reader.stage2, bundle, line=reader.line, points=reader.points)
 
 
 def _seen(reader: MeterReader, root: Path, sets: list[str], split: str, names: set[str] | None) -> Iterator[_Seen]:

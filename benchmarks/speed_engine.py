@@ -73,6 +73,7 @@ def network_of(engine: str, folder: Path, files: Mapping[str, str]) -> Network:
 def meter_reader(engine: str, folder: Path, keras_files: dict[str, Path]) -> MeterReader:
     """The meter reader of an engine, with a line reader where the bundle has one for displays."""
     from reader.bundle import load_bundle
+    from reader.gaps import PointReader
     from reader.pipeline import DISPLAY_TASK, MeterReader
 
     bundle = load_bundle(folder)
@@ -87,7 +88,10 @@ def meter_reader(engine: str, folder: Path, keras_files: dict[str, Path]) -> Met
     line: LineReader | None = None
     if DISPLAY_TASK in bundle.lines:
         line = line_reader(engine, folder, bundle, DISPLAY_TASK, keras_files)
-    return MeterReader(stage1, stage2, bundle, line=line)
+    points = None
+    if line is not None and bundle.point is not None:
+        points = PointReader(network_of(engine, folder, bundle.point.files), bundle.point)
+    return MeterReader(stage1, stage2, bundle, line=line, points=points)
 
 
 def line_reader(engine: str, folder: Path, bundle: Bundle, task: str, keras_files: dict[str, Path]) -> LineReader:

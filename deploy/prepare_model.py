@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
@@ -43,6 +45,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--validation", type=Path, metavar="DIR", help="photos on which readings are compared (default: made ones)")
     add("--photos", type=_count, default=200, metavar="N", help="made photos to compare on (default: %(default)s)")
     add("--lines", type=Path, metavar="DIR", help="line readers, TASK.keras (default: crnn/ here, else the one above)")
+    add("--point", type=Path, metavar="FILE", help="(default: points/point.keras here, else the one above)")
     add("--no_lines", action="store_true", help="no line readers: meters' displays are read by stage 2 alone then")
     add("--settings", type=Path, metavar="FILE", help="bundle.json with thresholds and calibration to take over")
     return parser.parse_args(arguments)
@@ -59,7 +62,9 @@ def main(arguments: list[str] | None = None) -> int:
             if not path.is_file():
                 raise FileNotFoundError(f"{path}: no such file; train_stage1.py and train_stage2.py make them")
         lines = {} if flags.no_lines else find_lines(flags.lines)
+        point = find_point(flags.point)
         from crnn.preparation import LineWish, prepare_lines  # TensorFlow, seconds to import: when there is work for it
+        from points.preparation import PointWish, prepare_point
         from reader.bundle import save_bundle
         from retinanet.preparation import Wish, prepare
         from synthesis.crops import make_display
@@ -82,7 +87,8 @@ def main(arguments: list[str] | None = None) -> int:
                 folder,
                 lambda task, rng: make_display(rng).image if task == "display" else make_line(task, rng)[0],
             )
-            save_bundle(replace(bundle, lines=made), folder)
+            looked = prepare_point(PointWish(point, tuple(flags.formats)), folder, _made_digits) if point else None
+            save_bundle(replace(bundle, lines=made, point=looked), folder)
     except (OSError, ValueError) as error:  # ReleaseError, ExportError, BundleError and ImageError are ValueErrors
         print(f"prepare_model.py: {error}", file=sys.stderr)
         return 1
@@ -119,6 +125,26 @@ def find_lines(folder: Path | None) -> dict[str, Path]:
     return {path.stem: path for place in folders for path in sorted(place.glob("*.keras"))}
 
 
+def find_point(path: Path | None) -> Path | None:
+    """The .keras file of the point network: the one given, put here, or saved by training; None where there is none.
+
+    Raises:
+        FileNotFoundError: one was given, and is not there.
+    """
+    if path is not None and not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; train_point.py makes it")
+    known = (HERE / "points" / "point.keras", HERE.parent / "points" / "point.keras")
+    return path or next((each for each in known if each.is_file()), None)
+
+
+def _made_digits(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A made display (h, w, 3) and the boxes (n, 4) of its digits from left to right."""
+    from synthesis.crops import make_display
+
+    display = make_display(rng)
+    return display.image, np.array(sorted(box[:4] for box in display.boxes if box[4].isdigit()), np.float64)
+
+
 @contextlib.contextmanager
 def replacing(out: Path) -> Iterator[Path]:
     """A folder to write into, which takes the place of `out` when all went well; other files in `out` move with it."""
@@ -148,7 +174,7 @@ def replacing(out: Path) -> Iterator[Path]:
 def _is_ours(name: str) -> bool:
     from crnn.config import TASKS
 
-    stages = ("stage1", "stage2", *TASKS)
+    stages = ("stage1", "stage2", "point", *TASKS)
     return name == "bundle.json" or name in {f"{stage}{end}" for stage in stages for end in ("", ".onnx", "_int8.onnx")}
 
 

@@ -100,6 +100,23 @@ class Stage2Settings:
 
 
 @dataclass(frozen=True)
+class PointSettings:
+    """The network that looks at the gaps between digits for the decimal point.
+
+    Attributes:
+        input_size: height and width of the input in pixels.
+        files: file name in the bundle's folder by runtime.
+        source_sha256: of the .keras file from which the files were exported.
+        checks: what comparing each export with its source found, by runtime or kind of file, for the record.
+    """
+
+    input_size: tuple[int, int]
+    files: Mapping[str, str]
+    source_sha256: str = ""
+    checks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Bundle:
     """Everything that reading needs beside the code.
 
@@ -110,6 +127,7 @@ class Bundle:
         calibration: scores to probabilities.
         lines: settings of the line readers, by task; the one for "display" reads the meters' displays too.
         joint: how its opinion and stage 2's are weighed.
+        point: settings of the network that looks for the decimal point; None for none.
         versions: of the packages that made the files, for the record.
         format_version: of bundle.json.
     """
@@ -120,6 +138,7 @@ class Bundle:
     calibration: Calibration = field(default_factory=Calibration)
     lines: Mapping[str, LineSettings] = field(default_factory=dict)
     joint: JointRules = field(default_factory=JointRules)
+    point: PointSettings | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
@@ -150,6 +169,8 @@ class Bundle:
         if not isinstance(data, Mapping):
             raise BundleError(f"a bundle is a JSON object, not {type(data).__name__}")
         built = {key: _build(parts[key], value, key) if key in parts else value for key, value in data.items()}
+        if data.get("point") is not None:
+            built["point"] = _build(PointSettings, data["point"], "point")
         if isinstance(data.get("lines"), Mapping):
             built["lines"] = {
                 task: _build(LineSettings, value, f"lines.{task}") for task, value in data["lines"].items()

@@ -16,6 +16,7 @@ from reader.bundle import DEFAULT_FOLDER, Bundle, BundleError, load_bundle
 from reader.confidence import reading_confidence, reading_features
 from reader.decode import boxes_from_outputs, decode_views
 from reader.displays import displays_from_outputs
+from reader.gaps import PointReader
 from reader.geometry import box_corners, expand, inverse, quad_iou, rectify, second_look, warp, warp_points
 from reader.image import ImageError, Source, letterbox
 from reader.joint import LineView, evidence, line_steps
@@ -83,7 +84,8 @@ class MeterReader:
     * stage 1: (N, S, S, 3) uint8 -> "corners" (N, K, 4, 2) in input pixels, "probabilities" (N, K, 4);
     * stage 2: (N, h, w, 3) uint8 -> "boxes" (N, K, 4) xyxy in input pixels, "probabilities" (N, K, 15).
 
-    With a `line` reader the display is read as a line too, and both opinions together decide on the digits.
+    With a `line` reader the display is read as a line too, and both opinions together decide on the digits; `points`
+    then looks at the gaps between them for the decimal point.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class MeterReader:
         bundle: Bundle,
         min_confidence: float = 0.0,
         line: LineReader | None = None,
+        points: PointReader | None = None,
     ) -> None:
         if not 0 <= min_confidence <= 1:
             raise ValueError(f"min_confidence lies in 0 to 1, not {min_confidence}")
@@ -101,6 +104,7 @@ class MeterReader:
         self.bundle = bundle
         self.min_confidence = min_confidence
         self.line = line
+        self.points = points
 
     @classmethod
     def load(
@@ -133,7 +137,10 @@ class MeterReader:
         if use_line and DISPLAY_TASK in bundle.lines:
             settings = bundle.lines[DISPLAY_TASK]
             line = LineReader(load_network(folder, settings.files, runtime, threads, device), settings)
-        return cls(stage1, stage2, bundle, min_confidence, line)
+        points = None
+        if line is not None and bundle.point is not None:  # weighed beside the line reader's opinion only
+            points = PointReader(load_network(folder, bundle.point.files, runtime, threads, device), bundle.point)
+        return cls(stage1, stage2, bundle, min_confidence, line, points)
 
     def read(self, source: Source | Photo, decimals: int | None = None, name: str | None = None) -> Result:
         """The reading of one photo.
@@ -409,6 +416,7 @@ class MeterReader:
             line=line,
             joint=self.bundle.joint,
             picture=picture,
+            points=self.points,
         )
 
     def is_illegible(self, display: Display) -> bool:

@@ -27,6 +27,7 @@ SIGNS: tuple[str, ...] = (
     "frame_tint",  # the same of what lies above and below them, such as a red frame
     "smaller",  # the same of the digits' heights; negative where the later ones are taller
     "point",  # score of the decimal point that was detected in the gap
+    "gaps",  # log probability by the network that looks at the gaps, see `reader.gaps`
     "none",  # 1 for no decimals
 )
 
@@ -40,7 +41,13 @@ _SMALLEST = 4
 _BETWEEN = 0.1
 
 
-def decimal_signs(picture: UInt8, digits: npt.ArrayLike, points: Boxes, drums: bool = True) -> Float64:
+def decimal_signs(
+    picture: UInt8,
+    digits: npt.ArrayLike,
+    points: Boxes,
+    drums: bool = True,
+    gaps: Float64 | None = None,
+) -> Float64:
     """What speaks for each number of decimals.
 
     Args:
@@ -49,6 +56,8 @@ def decimal_signs(picture: UInt8, digits: npt.ArrayLike, points: Boxes, drums: b
         points: detections on it; those of decimal points are looked at.
         drums: whether the digits stand on drums. Where they do not, colours tell nothing: an LCD is lit unevenly, and
             its decimals have no colours of their own.
+        gaps: (n,) log probabilities of each number of decimals, see `reader.gaps.PointReader`; None where there is no
+            such network.
 
     Returns:
         (n, len(SIGNS)); row k is about k decimals. 0 where nothing speaks for them.
@@ -66,6 +75,8 @@ def decimal_signs(picture: UInt8, digits: npt.ArrayLike, points: Boxes, drums: b
     signs[1:, SIGNS.index("smaller")] *= np.where(shrinks, 1.0, -1.0)
     signs[1:, SIGNS.index("point")] = _points(xyxy, points)
     signs[0, SIGNS.index("none")] = 1.0
+    if gaps is not None:
+        signs[:, SIGNS.index("gaps")] = gaps
     return signs
 
 

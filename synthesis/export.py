@@ -18,7 +18,7 @@ from reader.image import encode_jpeg, resize
 from reader.symbols import STAGE1_CLASSES
 from synthesis.batch import SynthesisError, check_folder, in_order, replacing
 from synthesis.crops import make_display
-from synthesis.meter import MeterPhoto, make_photo
+from synthesis.meter import MeterPhoto, make_photo, photo_without_meter
 from training.labelstudio_tasks import polygon_task, rectangle_task
 from training.preview import Tile, write_sheet
 
@@ -42,6 +42,7 @@ class MeterOptions:
         workers: processes that draw.
         overwrite: replace a set that was made before.
         preview: where to write a contact sheet; None for none.
+        scenes: photos without a meter alone, for stage 1.
     """
 
     count: int
@@ -50,6 +51,7 @@ class MeterOptions:
     workers: int = 1
     overwrite: bool = False
     preview: Path | None = None
+    scenes: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def write_meters(out: Path, options: MeterOptions) -> Counter[str]:
     """Make photos of meters and write them with their labels.
 
     `out` gets stage1/images/*.jpg, stage1/labels.json, stage2/images/*.jpg (legible displays only) and
-    stage2/labels.json. It appears under its name only when it is whole.
+    stage2/labels.json; of scenes stage1 alone. It appears under its name only when it is whole.
 
     Args:
         out: folder to make; must not exist, or be empty, or be an earlier set when `options.overwrite`.
@@ -87,10 +89,13 @@ def write_meters(out: Path, options: MeterOptions) -> Counter[str]:
     stage1: list[Task] = []
     stage2: list[Task] = []
     tiles: list[Tile] = []
+    stages = {"stage1": stage1} if options.scenes else {"stage1": stage1, "stage2": stage2}
     with replacing(out) as folder:
-        for stage in ("stage1", "stage2"):
+        for stage in stages:
             (folder / stage / "images").mkdir(parents=True)
-        for made in tqdm(_make_all(options), total=options.count, unit="photo", desc="meters"):
+        for made in tqdm(
+            _make_all(options), total=options.count, unit="photo", desc="scenes" if options.scenes else "meters"
+        ):
             counts[made.counter_class] += 1
             (folder / "stage1" / "images" / made.name).write_bytes(made.photo)
             stage1.append(_task(len(stage1) + 1, 1, made.name, made.stage1))
@@ -100,7 +105,7 @@ def write_meters(out: Path, options: MeterOptions) -> Counter[str]:
                 stage2.append(_task(len(stage2) + 1, 2, name, made.stage2))
             if made.tile is not None:
                 tiles.append(made.tile)
-        for stage, tasks in (("stage1", stage1), ("stage2", stage2)):
+        for stage, tasks in stages.items():
             (folder / stage / "labels.json").write_text(json.dumps(tasks, indent=1), encoding="utf-8")
     if options.preview is not None:
         write_sheet(options.preview, tiles, columns=6, cell=(_PREVIEW_SIDE, _PREVIEW_SIDE))
@@ -187,16 +192,16 @@ def _check(out: Path, options: MeterOptions, least_size: int = 160) -> None:
 def _make_all(options: MeterOptions) -> Iterator[_Made]:
     """Make the photos in order. Each has its own generator, so that it does not matter which process draws it."""
     jobs = [
-        (options.seed, index, options.size, index < _PREVIEW_PHOTOS and options.preview is not None)
+        (options.seed, index, options.size, index < _PREVIEW_PHOTOS and options.preview is not None, options.scenes)
         for index in range(options.count)
     ]
     yield from in_order(_make, jobs, options.workers)
 
 
-def _make(job: tuple[int, int, int, bool]) -> _Made:
-    seed, index, size, with_tile = job
-    photo = make_photo(np.random.default_rng([seed, index]), size)
-    name = f"meter_{seed}_{index:06d}.jpg"
+def _make(job: tuple[int, int, int, bool, bool]) -> _Made:
+    seed, index, size, with_tile, scenes = job
+    photo = (photo_without_meter if scenes else make_photo)(np.random.default_rng([seed, index]), size)
+    name = f"{'scene' if scenes else 'meter'}_{seed}_{index:06d}.jpg"
     shape = (photo.image.shape[0], photo.image.shape[1])
     found = photo.corners is not None
     corners = photo.corners[None] if photo.corners is not None else np.zeros((0, 4, 2), np.float32)

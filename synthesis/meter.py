@@ -59,7 +59,7 @@ def make_photo(rng: np.random.Generator, size: int = 640) -> MeterPhoto:
     """
     share = rng.random()
     if share > LEGIBLE_SHARE + ILLEGIBLE_SHARE:
-        return _photo_without_meter(rng, size)
+        return photo_without_meter(rng, size)
     kind = "digital" if rng.random() < DIGITAL_SHARE else "analog"
     return _photo_of_meter(rng, kind, legible=share < LEGIBLE_SHARE, size=size)
 
@@ -263,8 +263,8 @@ def _try_photo(
     return photo, corners
 
 
-def _photo_without_meter(rng: np.random.Generator, size: int) -> MeterPhoto:
-    """Photograph walls, pipes, valves and things with numbers."""
+def photo_without_meter(rng: np.random.Generator, size: int = 640) -> MeterPhoto:
+    """Photograph walls, pipes, valves and things with numbers; arguments as of `make_photo`."""
     h, w = _photo_shape(rng, size)
     img = background(rng, h, w)
     scene.stray_pipes(img, rng)

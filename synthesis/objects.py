@@ -7,12 +7,13 @@ import numpy as np
 from synthesis import markings
 from synthesis.inscriptions import brand_name, digits, serial_number, small_print
 from synthesis.paint import Colour, disc, jitter, outline, polygon, put_text, rectangle, rounded_box, shade
+from synthesis.printed_things import PRINTED
 
 
 def object_with_numbers(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw a thing that carries numbers and is no meter: uint8 (h, w, 3) RGB and its uint8 (h, w) mask."""
-    form = int(rng.integers(6))
-    return (_house_number, _price_tag, _package, _clock, _gauge, _closed_meter)[form](rng, size)
+    forms = (_house_number, _price_tag, _package, _clock, _gauge, _closed_meter, *PRINTED)
+    return forms[int(rng.integers(len(forms)))](rng, size)
 
 
 def _blank(size: int, colour: Colour) -> tuple[np.ndarray, np.ndarray]:

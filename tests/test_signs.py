@@ -103,10 +103,18 @@ def test_points_count_in_their_gap(found, scores):
     np.testing.assert_allclose(signs[:, SIGNS.index("point")], scores, atol=1e-6)
 
 
+def test_what_a_network_says_of_the_gaps_is_a_sign_of_its_own():
+    gaps = np.log([0.1, 0.2, 0.3, 0.25, 0.15])
+    signs = decimal_signs(*display([WHITE] * 5, [BLACK] * 5), NONE, gaps=gaps)
+    np.testing.assert_array_equal(signs[:, SIGNS.index("gaps")], gaps)
+    without = decimal_signs(*display([WHITE] * 5, [BLACK] * 5), NONE)
+    assert not without[:, SIGNS.index("gaps")].any()
+
+
 def test_degenerate_digits():
     picture, boxes = display([WHITE] * 3, [BLACK] * 3)
     assert decimal_signs(picture, np.zeros((0, 4)), NONE).shape == (0, len(SIGNS))
-    assert decimal_signs(picture, boxes[:1], NONE).tolist() == [[0, 0, 0, 0, 0, 0, 0, 1]]
+    assert decimal_signs(picture, boxes[:1], NONE).tolist() == [[0, 0, 0, 0, 0, 0, 0, 0, 1]]
     outside = boxes + np.array([500, 0, 500, 0], np.float32)
     thin = boxes.copy()
     thin[:, 2] = thin[:, 0] + 1

@@ -128,6 +128,7 @@ def _add_state(app: OpenAPI, models: Models, gate: Gate, metrics: Metrics) -> No
                 "version": model_version(models.get()),
                 "stage1_sha256": bundle.stage1.source_sha256,
                 "stage2_sha256": bundle.stage2.source_sha256,
+                "point_sha256": None if bundle.point is None else bundle.point.source_sha256,
                 "lines_sha256": {task: line.source_sha256 for task, line in bundle.lines.items()},
                 "versions": dict(bundle.versions),
             }

@@ -128,7 +128,8 @@ def check_models(models: Path | None, runtime: str) -> str:
         BundleError: no usable bundle, or no runtime for its files; one line.
     """
     bundle = load_bundle(models)
-    for part in (bundle.stage2, *bundle.lines.values()):
+    beside = () if bundle.point is None else (bundle.point,)
+    for part in (bundle.stage2, *bundle.lines.values(), *beside):
         choose_runtime(runtime, part.files)
     return choose_runtime(runtime, bundle.stage1.files)
 

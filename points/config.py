@@ -1,0 +1,52 @@
+"""The network's shape, frozen. Saved inside the weights' file; refuses unknown keys."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PointConfig:
+    """One network design.
+
+    Attributes:
+        input_size: (height, width) of the uint8 RGB picture of a gap that the network takes, in pixels: both multiples
+            of 8.
+        channels: of the four convolutions; the map halves in the first, second and fourth.
+        units: of the layer before the answer.
+        dropout: before that layer and after it.
+    """
+
+    input_size: tuple[int, int] = (48, 80)
+    channels: tuple[int, ...] = (16, 32, 48, 64)
+    units: int = 64
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        if any(side < 16 or side % 8 for side in self.input_size):
+            raise ValueError(f"input_size: a height and a width in steps of 8 wanted; {self.input_size} came")
+        if len(self.channels) != 4 or min(self.channels) < 1:
+            raise ValueError(f"channels: 4 whole numbers of at least 1 wanted; {self.channels} came")
+        if self.units < 1:
+            raise ValueError(f"units: at least 1 wanted; {self.units} came")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout: from 0 to below 1 wanted; {self.dropout} came")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON takes them."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> PointConfig:
+        """The configuration of `values`.
+
+        Raises:
+            ValueError: a key that this version does not know, or a value that cannot be.
+        """
+        known = [entry.name for entry in dataclasses.fields(cls)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(f"unknown key {unknown[0]!r}; known are {known}")
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})

@@ -1,0 +1,51 @@
+"""The network: one gap between two digits in, one number out; and a row of gaps, as it is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from points.config import PointConfig
+from training.normalization import Normalization255
+
+#: Of the four convolutions: side of the kernel and step.
+_CONVOLUTIONS = ((5, 2), (3, 2), (3, 1), (3, 2))
+
+
+def build(config: PointConfig) -> keras.Model:
+    """uint8 (B, H, W, 3), the cut of a gap -> {"logits": (B, 1)} float32, how much speaks for a point there."""
+    image = keras.Input((*config.input_size, 3), dtype="uint8", name="image")
+    x = Normalization255(config.to_dict(), name="normalize")(image)
+    return keras.Model(image, {"logits": _answer(config, x)}, name="point")
+
+
+def build_row(config: PointConfig, gaps: int) -> keras.Model:
+    """uint8 (B, gaps, H, W, 3) -> {"logits": (B, gaps)}; the same weights as of `build`, in the same order."""
+    image = keras.Input((gaps, *config.input_size, 3), dtype="uint8", name="image")
+    x = Normalization255(config.to_dict(), name="normalize")(image)
+    one = keras.Input((*config.input_size, 3), name="gap")
+    x = layers.TimeDistributed(keras.Model(one, _answer(config, one), name="gap"), name="each_gap")(x)
+    return keras.Model(image, {"logits": layers.Reshape((gaps,), dtype="float32", name="logits")(x)}, name="point_row")
+
+
+def _answer(config: PointConfig, x: Any) -> Any:
+    for index, (filters, (side, step)) in enumerate(zip(config.channels, _CONVOLUTIONS, strict=True)):
+        convolution = layers.Conv2D(
+            filters,
+            side,
+            step,
+            padding="same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            name=f"block{index}_conv",
+        )
+        x = layers.BatchNormalization(momentum=0.97, epsilon=1e-3, name=f"block{index}_bn")(convolution(x))
+        x = layers.ReLU(name=f"block{index}_relu")(x)
+    # Flattened, not averaged: a point between the digits and one beside them differ in the place alone.
+    x = layers.Flatten(name="flat")(x)
+    x = layers.Dropout(config.dropout, name="dropout")(x)
+    x = layers.Dense(config.units, activation="relu", name="seen")(x)
+    x = layers.Dropout(config.dropout, name="dropout_last")(x)
+    return layers.Dense(1, dtype="float32", name="answer")(x)

@@ -1,0 +1,53 @@
+"""From a training's .keras file to one that is given away: float32, without optimizer, its configuration inside.
+
+Use: python -m points.release IN.keras OUT.keras
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import keras
+
+from points.config import PointConfig
+from points.losses import PointLoss as PointLoss  # known to Keras by being imported
+from points.model import build
+from training import release as given_away
+from training.release import ReleaseError as ReleaseError
+
+EXAMPLES = """examples:
+  python -m points.release trained.keras points/point.keras
+"""
+
+
+def load(path: str | Path) -> tuple[keras.Model, PointConfig]:
+    """The network of one gap in a .keras file, which may be a training's of a row, and its configuration.
+
+    Raises:
+        ReleaseError: missing or broken file, another network, or weights that do not fit the configuration.
+    """
+    return given_away.load_network(path, dict.fromkeys(("point", "point_row"), embedded_config), build)
+
+
+def embedded_config(network: keras.Model) -> PointConfig:
+    """The configuration that a network carries.
+
+    Raises:
+        ValueError: none, or one with keys that this version does not know.
+    """
+    values = given_away.embedded_values(network)
+    if values is None:
+        raise ValueError("the network carries no configuration")
+    return PointConfig.from_dict(values)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Flags, then one call; the exit code."""
+    return given_away.run("points.release", EXAMPLES, load, arguments)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.exit(main())

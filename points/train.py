@@ -1,0 +1,97 @@
+"""From the training script's flags to a trained point network: loads the sets, shows or trains."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from points.config import PointConfig
+from training import workers
+from training.datasets import DatasetError, load_stage2
+from training.flags import run_config
+from training.precision import prepare_tensorflow
+from training.single_digits import load_digits
+
+if TYPE_CHECKING:
+    import keras
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs train_point.py; the exit code. Faults of the input are one line on stderr."""
+    prepare_tensorflow()
+    try:
+        return _train(args)
+    except (DatasetError, FileNotFoundError, ValueError, OSError) as error:
+        print(f"train_point.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; go on with --resume_training (checkpoint in {args.checkpoints})", file=sys.stderr)
+        return 130
+
+
+def network_config(args: argparse.Namespace) -> PointConfig:
+    """The network that --network describes.
+
+    Raises:
+        ValueError: no JSON object, or an unknown key.
+    """
+    if not args.network:
+        return PointConfig()
+    try:
+        text = args.network if args.network.lstrip().startswith("{") else Path(args.network).read_text()
+        values: Any = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"--network: a JSON object or a file with one wanted ({error})") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"--network: a JSON object wanted, {type(values).__name__} came")
+    return PointConfig.from_dict(values)
+
+
+def _train(args: argparse.Namespace) -> int:
+    if args.mix and len(args.mix) != len(args.dataset_path):
+        raise ValueError(f"--mix: {len(args.dataset_path)} numbers wanted, one a set; {len(args.mix)} came")
+    config = network_config(args)
+    workers.connect()  # before TensorFlow computes anything
+    sets = [load_stage2([path], "train", args.max_side) for path in args.dataset_path]
+    validation = [s for path in args.dataset_path for s in load_stage2([path], "validation", args.max_side)]
+    for path, samples in zip(args.dataset_path, sets, strict=True):
+        print(f"{path}: {len(samples)} training pictures")
+    print(f"{len(validation)} validation pictures")
+    validation = validation[:: -(-len(validation) // args.max_validation) or 1]
+    if args.preview:
+        from points.sheets import write_gaps
+
+        write_gaps(Path(args.preview), [s for one in sets for s in one], config, args.seed)
+        print(f"gaps as the network is shown them: {args.preview}")
+        return 0
+    losses = train(args, config, sets, validation).history.get("loss", [])
+    if losses and not math.isfinite(losses[-1]):
+        raise ValueError(f"the loss became {losses[-1]}; a smaller --learning_rate is wanted")
+    print(f"best weights: {args.output}; curves: tensorboard --logdir {args.logs}")
+    return 0
+
+
+def train(args: argparse.Namespace, config: PointConfig, sets: list[list], validation: list) -> keras.callbacks.History:
+    """Trains as the flags ask.
+
+    Raises:
+        FileNotFoundError: nothing to resume from.
+        ValueError: initial weights that do not fit.
+    """
+    from points import fit  # TensorFlow, seconds to import: only when there is something to train on
+
+    weights = args.mix or [float(len(s)) for s in sets]
+    return fit.fit_point(
+        [fit.WeightedDisplays(s, w) for s, w in zip(sets, weights, strict=True)],
+        validation,
+        run_config(args, "point", sum(len(s) for s in sets)),
+        config,
+        resume=args.resume_training,
+        initial=args.initial_weights,
+        verbose=2 if args.quiet else 1,
+        singles=load_digits(args.digits),
+    )
