@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
             if not path.is_file():
                 raise FileNotFoundError(f"{path}: no such file; train_stage1.py and train_stage2.py make them")
         lines = {} if flags.no_lines else find_lines(flags.lines)
-        point = find_point(flags.point)
+        point = None if flags.no_lines else find_point(flags.point)  # weighed beside the line reader only
         from crnn.preparation import LineWish, prepare_lines  # TensorFlow, seconds to import: when there is work for it
         from points.preparation import PointWish, prepare_point
         from reader.bundle import save_bundle
