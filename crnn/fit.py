@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from training.datasets import Stage2Sample
 from training.display_texts import WHOLE, digit_row, display_text
 from training.line_augment import AUGMENTATIONS, LineAugmentation, line_view
 from training.line_sets import LineSample
-from training.loop import Example, Feed, RunConfig, fit, write_json_atomic
+from training.loop import Example, Feed, RunConfig, fingerprint, fit, write_json_atomic
 from training.loop import prepare as prepare_run
 
 Sample = LineSample | Stage2Sample
@@ -89,9 +88,7 @@ def fit_lines(
     def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
         return evaluate_lines(network, config, validation)
 
-    names = "\n".join(s.name for s in validation)
-    measured_on = hashlib.sha256(names.encode()).hexdigest()[:16]
-    return fit(model, feed, run, state, evaluate, "score", callbacks, verbose, measured_on)
+    return fit(model, feed, run, state, evaluate, "score", callbacks, verbose, fingerprint(validation))
 
 
 def examples(

@@ -34,8 +34,6 @@ def to_onnx(model: keras.Model) -> onnx.ModelProto:
             keras.layers.MaxPooling2D: _largest,
             keras.layers.Permute: _columns,
             keras.layers.Reshape: _flatten,
-            keras.layers.Dense: _dense,
-            keras.layers.Dropout: _nothing,
             keras.layers.Concatenate: _side_by_side,
             keras.layers.Bidirectional: _both_ways,
         },
@@ -60,22 +58,6 @@ def _columns(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
 def _flatten(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
     shape = graph.constant(f"{layer.name}_shape", [0, *tensor.shape[1:]], np.int64)
     return graph.add("Reshape", [graph.value(inputs[0]), shape], value_name(layer, tensor))
-
-
-def _dense(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
-    name = layer.name
-    kernel = graph.constant(f"{name}_kernel", np.asarray(layer.kernel))
-    x = graph.add("MatMul", [graph.value(inputs[0]), kernel], f"{name}_product")
-    x = graph.add("Add", [x, graph.constant(f"{name}_bias", np.asarray(layer.bias))], f"{name}_sum")
-    kinds = {keras.activations.linear: "Identity", keras.activations.relu: "Relu"}
-    if layer.activation not in kinds:
-        raise ExportError(f"layer {name!r}: activation {layer.activation.__name__} is not exported")
-    # Not the layer's own name: an output may be called so.
-    return graph.add(kinds[layer.activation], [x], f"{name}_value")
-
-
-def _nothing(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
-    return graph.value(inputs[0])
 
 
 def _side_by_side(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:

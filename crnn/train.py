@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Sequence
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crnn.config import LineConfig, task_config
-from training import workers
+from training import datasets, workers
 from training.datasets import DatasetError, load_stage2
-from training.flags import run_config
+from training.flags import check_mix, network_changes, run_config
 from training.line_sets import load_lines
 from training.precision import prepare_tensorflow
 from training.single_digits import load_digits
@@ -49,8 +48,7 @@ def place_files(args: argparse.Namespace) -> None:
 
 def check_flags(args: argparse.Namespace) -> None:
     """Raises ValueError for what is wrong with the flags themselves, before anything is loaded."""
-    if args.mix and len(args.mix) != len(args.dataset_path):
-        raise ValueError(f"--mix: {len(args.dataset_path)} numbers wanted, one a set; {len(args.mix)} came")
+    check_mix(args)
     network_config(args)
 
 
@@ -60,16 +58,7 @@ def network_config(args: argparse.Namespace) -> LineConfig:
     Raises:
         ValueError: no JSON object, an unknown task or key.
     """
-    changes: Any = {}
-    if args.network:
-        try:
-            text = args.network if args.network.lstrip().startswith("{") else Path(args.network).read_text()
-            changes = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"--network: a JSON object or a file with one wanted ({error})") from error
-        if not isinstance(changes, dict):
-            raise ValueError(f"--network: a JSON object wanted, {type(changes).__name__} came")
-    return task_config(args.task, changes)
+    return task_config(args.task, network_changes(args))
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -126,16 +115,9 @@ def load_sets(args: argparse.Namespace) -> tuple[list[list], list]:
         DatasetError: a set that cannot be read or has no training pictures.
     """
     config = network_config(args)
-    sets = [load_training(path, "train", config) for path in args.dataset_path]
-    for path, samples in zip(args.dataset_path, sets, strict=True):
-        print(f"{path}: {len(samples)} training pictures")
-        if not samples:
-            raise DatasetError(f"{path}: the split 'train' is empty")
-    validation = [s for path in args.dataset_path for s in load_training(path, "validation", config)]
-    told = "" if validation else ": the weights of the last epoch will count as the best"
-    print(f"{len(validation)} validation pictures{told}")
-    # Evenly over all sets, the same ones in every epoch and run.
-    return sets, validation[:: -(-len(validation) // args.max_validation) or 1]
+    return datasets.load_sets(
+        lambda path, split: load_training(path, split, config), args.dataset_path, args.max_validation
+    )
 
 
 def load_training(path: Path, split: str, config: LineConfig) -> Sequence[Any]:

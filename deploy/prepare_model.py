@@ -14,8 +14,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -139,6 +141,8 @@ def find_point(path: Path | None) -> Path | None:
 
 def _made_digits(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A made display (h, w, 3) and the boxes (n, 4) of its digits from left to right."""
+    import numpy as np  # like all imports of packages: only when there is work for it
+
     from synthesis.crops import make_display
 
     display = make_display(rng)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from reader.types import UInt8
 from training.augment import DigitPool, Stage2Augmentation, plain_display, stage2_view
 from training.datasets import Stage2Sample
 from training.display_texts import digit_row
-from training.loop import Example, Feed, RunConfig, fit, prepare, write_json_atomic
+from training.loop import Example, Feed, RunConfig, fingerprint, fit, prepare, write_json_atomic
 
 #: Gaps of a display that a training step looks at; longer rows are looked at in part.
 GAPS = 8
@@ -72,12 +71,11 @@ def fit_point(
     model, state = prepare(create, {"logits": PointLoss()}, run, resume)
     write_json_atomic(run.logs / "config.json", {"network": config.to_dict(), "augmentation": AUGMENTATION})
     feed = Feed(examples(samples, config, run.seed, singles), chances, run, int(state.get("epoch", 0)))
-    measured_on = hashlib.sha256("\n".join(s.name for s in validation).encode()).hexdigest()[:16]
 
     def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
         return evaluate_points(network, config, validation)
 
-    return fit(model, feed, run, state, evaluate, "score", callbacks, verbose, measured_on)
+    return fit(model, feed, run, state, evaluate, "score", callbacks, verbose, fingerprint(validation))
 
 
 def examples(

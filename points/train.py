@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from points.config import PointConfig
 from training import workers
-from training.datasets import DatasetError, load_stage2
-from training.flags import run_config
+from training.datasets import DatasetError, load_sets, load_stage2
+from training.flags import check_mix, network_changes, run_config
 from training.precision import prepare_tensorflow
 from training.single_digits import load_digits
 
@@ -39,29 +38,16 @@ def network_config(args: argparse.Namespace) -> PointConfig:
     Raises:
         ValueError: no JSON object, or an unknown key.
     """
-    if not args.network:
-        return PointConfig()
-    try:
-        text = args.network if args.network.lstrip().startswith("{") else Path(args.network).read_text()
-        values: Any = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"--network: a JSON object or a file with one wanted ({error})") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"--network: a JSON object wanted, {type(values).__name__} came")
-    return PointConfig.from_dict(values)
+    return PointConfig.from_dict(network_changes(args))
 
 
 def _train(args: argparse.Namespace) -> int:
-    if args.mix and len(args.mix) != len(args.dataset_path):
-        raise ValueError(f"--mix: {len(args.dataset_path)} numbers wanted, one a set; {len(args.mix)} came")
+    check_mix(args)
     config = network_config(args)
     workers.connect()  # before TensorFlow computes anything
-    sets = [load_stage2([path], "train", args.max_side) for path in args.dataset_path]
-    validation = [s for path in args.dataset_path for s in load_stage2([path], "validation", args.max_side)]
-    for path, samples in zip(args.dataset_path, sets, strict=True):
-        print(f"{path}: {len(samples)} training pictures")
-    print(f"{len(validation)} validation pictures")
-    validation = validation[:: -(-len(validation) // args.max_validation) or 1]
+    sets, validation = load_sets(
+        lambda path, split: load_stage2([path], split, args.max_side), args.dataset_path, args.max_validation
+    )
     if args.preview:
         from points.sheets import write_gaps
 

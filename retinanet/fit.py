@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ from training.augment import (
     stage2_view,
 )
 from training.datasets import Stage1Sample, Stage2Sample
-from training.loop import Example, Feed, RunConfig, fit, prepare, write_json_atomic
+from training.loop import Example, Feed, RunConfig, fingerprint, fit, prepare, write_json_atomic
 
 #: Weight of an anchor's own class against the others (focal loss's alpha). With the usual 0.25 rare classes were
 #: learned many times more slowly: after eight epochs no display of the validation photos was called digital.
@@ -148,7 +147,7 @@ def fit_stage1(
     def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
         return evaluate_stage1(network, config, validation, augmentation.fill)
 
-    return fit(model, feed, run, state, evaluate, "score", callbacks, verbose, _fingerprint(validation))
+    return fit(model, feed, run, state, evaluate, "score", callbacks, verbose, fingerprint(validation))
 
 
 def evaluate_stage1(
@@ -225,7 +224,7 @@ def fit_stage2(
     def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
         return evaluate_stage2(network, config, validation)
 
-    return fit(model, feed, run, state, evaluate, "score", callbacks, verbose, _fingerprint(validation))
+    return fit(model, feed, run, state, evaluate, "score", callbacks, verbose, fingerprint(validation))
 
 
 def evaluate_stage2(network: keras.Model, config: Stage2Config, samples: Sequence[Stage2Sample]) -> dict[str, float]:
@@ -287,10 +286,6 @@ def _row(boxes: Float32, labels: np.ndarray) -> tuple[list[int], int]:
     areas = [b for b, c in zip(boxes, labels, strict=True) if c == FLOATP_ID]
     places = sum(a[0] <= x <= a[2] for x, _ in digits for a in areas[:1])
     return [c for _, c in digits], places
-
-
-def _fingerprint(samples: Sequence[Stage1Sample] | Sequence[Stage2Sample]) -> str:
-    return hashlib.sha256("\n".join(s.name for s in samples).encode()).hexdigest()[:16]
 
 
 def _sigmoid(x: Float32) -> Float32:

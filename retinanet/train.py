@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from functools import partial
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from retinanet.config import Stage1Config, Stage2Config
 from retinanet.sheets import LAYOUT, augmented_tiles
-from training import workers
+from training import datasets, workers
 from training.datasets import DatasetError, load_stage1, load_stage2
-from training.flags import run_config
+from training.flags import check_mix, network_changes, run_config
 from training.precision import prepare_tensorflow
 from training.preview import write_sheet
 from training.single_digits import load_digits
@@ -83,8 +82,7 @@ def train(stage: int, args: argparse.Namespace) -> keras.callbacks.History:
 
 def check_flags(stage: int, args: argparse.Namespace) -> None:
     """Raises ValueError for what is wrong with the flags themselves, before anything is loaded."""
-    if args.mix and len(args.mix) != len(args.dataset_path):
-        raise ValueError(f"--mix: {len(args.dataset_path)} numbers wanted, one a set; {len(args.mix)} came")
+    check_mix(args)
     _network(stage, args)
 
 
@@ -95,16 +93,9 @@ def load_sets(stage: int, args: argparse.Namespace) -> tuple[list[list], list]:
         DatasetError: a set that cannot be read or has no training pictures.
     """
     load = load_stage1 if stage == 1 else load_stage2
-    sets = [load([path], "train", max_side=args.max_side) for path in args.dataset_path]
-    for path, samples in zip(args.dataset_path, sets, strict=True):
-        print(f"{path}: {len(samples)} training pictures")
-        if not samples:
-            raise DatasetError(f"{path}: the split 'train' is empty")
-    validation = [s for path in args.dataset_path for s in load([path], "validation", max_side=args.max_side)]
-    told = "" if validation else ": the weights of the last epoch will count as the best"
-    print(f"{len(validation)} validation pictures{told}")
-    # Evenly over all sets, the same ones in every epoch and run.
-    return sets, validation[:: -(-len(validation) // args.max_validation) or 1]
+    return datasets.load_sets(
+        lambda path, split: load([path], split, max_side=args.max_side), args.dataset_path, args.max_validation
+    )
 
 
 def _network(stage: int, args: argparse.Namespace) -> Stage1Config | Stage2Config:
@@ -114,10 +105,4 @@ def _network(stage: int, args: argparse.Namespace) -> Stage1Config | Stage2Confi
         ValueError: no JSON object, or a key that is not known.
     """
     kind = Stage1Config if stage == 1 else Stage2Config
-    if not args.network:
-        return kind()
-    try:
-        text = args.network if args.network.lstrip().startswith("{") else Path(args.network).read_text()
-        return kind.from_dict(json.loads(text))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"--network: a JSON object or a file with one wanted ({error})") from error
+    return kind.from_dict(network_changes(args))

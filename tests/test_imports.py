@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("reader", "archive", "training", "retinanet", "crnn", "synthesis", "deploy", "benchmarks")
+PACKAGES = ("reader", "archive", "training", "retinanet", "crnn", "points", "synthesis", "deploy", "benchmarks")
 FRAMEWORKS = {"tensorflow", "keras", "keras_cv", "torch", "jax", "tensorflow_datasets"}
 
 #: What each package may import of the project. Scripts in the root may import everything.
@@ -18,6 +18,7 @@ ALLOWED = {
     "training": {"reader", "training"},
     "retinanet": {"reader", "training", "retinanet"},
     "crnn": {"reader", "training", "crnn"},
+    "points": {"reader", "training", "points"},
     "synthesis": {"reader", "training", "retinanet", "crnn", "synthesis"},
 }
 #: What the core may import from elsewhere. pillow_heif is optional and imported where it is used.

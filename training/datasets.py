@@ -7,7 +7,7 @@ data_dir above it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -108,6 +108,30 @@ def load_stage2(paths: Sequence[str | Path], split: str, max_side: int = 512) ->
         boxes = bbox[:, [1, 0, 3, 2]] * (width, height, width, height)  # (N, 4) yxyx -> xyxy pixels
         samples.append(Stage2Sample(image, boxes.astype(np.float32), labels, name))
     return samples
+
+
+def load_sets(
+    load: Callable[[Path, str], Sequence[Any]], paths: Sequence[Path], most_validation: int
+) -> tuple[list[list[Any]], list[Any]]:
+    """The training samples of each set, and the validation samples of all; says how many there are.
+
+    Args:
+        load: path of a set and split -> its samples.
+        paths: of the sets.
+        most_validation: validation samples at most, evenly over all sets, the same ones in every epoch and run.
+
+    Raises:
+        DatasetError: a set that cannot be read or has no training pictures.
+    """
+    sets = [list(load(path, "train")) for path in paths]
+    for path, samples in zip(paths, sets, strict=True):
+        print(f"{path}: {len(samples)} training pictures")
+        if not samples:
+            raise DatasetError(f"{path}: the split 'train' is empty")
+    validation = [s for path in paths for s in load(path, "validation")]
+    told = "" if validation else ": the weights of the last epoch will count as the best"
+    print(f"{len(validation)} validation pictures{told}")
+    return sets, validation[:: -(-len(validation) // most_validation) or 1]
 
 
 def find_builder(path: str | Path, name: str) -> tfds.core.DatasetBuilder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,31 @@ def rate(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"a number above 0 wanted, {text!r} came")
     return value
+
+
+def network_changes(args: argparse.Namespace) -> dict[str, Any]:
+    """What --network asks for, of a file or as text; empty without it.
+
+    Raises:
+        ValueError: no JSON object.
+        OSError: the file cannot be read.
+    """
+    if not args.network:
+        return {}
+    try:
+        text = args.network if args.network.lstrip().startswith("{") else Path(args.network).read_text()
+        changes = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"--network: a JSON object or a file with one wanted ({error})") from error
+    if not isinstance(changes, dict):
+        raise ValueError(f"--network: a JSON object wanted, {type(changes).__name__} came")
+    return changes
+
+
+def check_mix(args: argparse.Namespace) -> None:
+    """Raises ValueError where --mix has not a number for each set."""
+    if args.mix and len(args.mix) != len(args.dataset_path):
+        raise ValueError(f"--mix: {len(args.dataset_path)} numbers wanted, one a set; {len(args.mix)} came")
 
 
 def training_parser(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -105,6 +106,11 @@ def optimizer(run: RunConfig) -> keras.optimizers.Optimizer:
     )
     chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return chosen
+
+
+def fingerprint(samples: Sequence[Any]) -> str:
+    """A short name of exactly these validation samples, by theirs."""
+    return hashlib.sha256("\n".join(s.name for s in samples).encode()).hexdigest()[:16]
 
 
 def save_atomic(model: keras.Model, path: Path, state: dict[str, Any] | None = None) -> None:

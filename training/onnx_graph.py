@@ -198,6 +198,22 @@ def _concatenate(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> st
     return graph.add("Concat", [graph.value(each) for each in inputs], value_name(layer, tensor), axis=1)
 
 
+def _dense(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
+    name = layer.name
+    kernel = graph.constant(f"{name}_kernel", np.asarray(layer.kernel))
+    x = graph.add("MatMul", [graph.value(inputs[0]), kernel], f"{name}_product")
+    x = graph.add("Add", [x, graph.constant(f"{name}_bias", np.asarray(layer.bias))], f"{name}_sum")
+    kinds = {keras.activations.linear: "Identity", keras.activations.relu: "Relu"}
+    if layer.activation not in kinds:
+        raise ExportError(f"layer {name!r}: activation {layer.activation.__name__} is not exported")
+    # Not the layer's own name: an output may be called so.
+    return graph.add(kinds[layer.activation], [x], f"{name}_value")
+
+
+def _nothing(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
+    return graph.value(inputs[0])
+
+
 def slice_of(graph: Graph, value: str, start: int, stop: int, axis: int, name: str) -> str:
     """A part of a value along one axis, from `start` up to before `stop`."""
     bounds = [
@@ -220,6 +236,8 @@ WRITERS: dict[type, Writer] = {
     keras.layers.ReLU: _relu,
     keras.layers.Activation: _activation,
     keras.layers.Add: _sum,
+    keras.layers.Dense: _dense,
+    keras.layers.Dropout: _nothing,
     keras.layers.UpSampling2D: _enlarge,
     keras.layers.Reshape: _reshape,
     keras.layers.Concatenate: _concatenate,
