@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 
 from crnn import train
-from crnn.config import TASKS
 from training.flags import training_parser
 
 EXAMPLES = """examples:
   python train_lines.py --task plate --dataset_path datasets/plates datasets/made_plates --mix 2 1
+  python train_lines.py --task plate --dataset_path datasets/plates --balance 0.5    (rare provinces more often)
   python train_lines.py --task captcha --dataset_path datasets/captchas --resume_training
   python train_lines.py --task price --dataset_path datasets/prices --network '{"rnn": "gru"}' --output gru.keras
   python train_lines.py --task display --dataset_path datasets/my_meters    (stage 2 sets)
@@ -21,7 +21,7 @@ EXAMPLES = """examples:
 def main(arguments: list[str] | None = None) -> int:
     """Flags, then one call; the exit code."""
     parser = training_parser("lines", __doc__, EXAMPLES)
-    parser.add_argument("--task", required=True, metavar="TASK", help=f"one of {', '.join(TASKS)}, or a name of yours")
+    train.add_task_flags(parser)
     parser.set_defaults(batch_size=64, max_validation=800, output=None, logs=None, checkpoints=None)
     return train.main(parser.parse_args(arguments))
 

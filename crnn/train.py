@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crnn.config import LineConfig, task_config
+from crnn.config import TASKS, LineConfig, task_config
 from training import datasets, workers
 from training.datasets import DatasetError, load_stage2
 from training.flags import check_mix, network_changes, run_config
-from training.line_sets import load_lines
+from training.line_sets import LineSample, load_lines
 from training.precision import prepare_tensorflow
 from training.single_digits import load_digits
 
@@ -39,6 +39,19 @@ def main(args: argparse.Namespace) -> int:
         return 130
 
 
+def add_task_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that line readers have beside those of every training and tuning script."""
+    parser.add_argument("--task", required=True, metavar="TASK", help=f"one of {', '.join(TASKS)}, or a name of yours")
+    parser.add_argument(
+        "--balance",
+        type=float,
+        default=0.0,
+        metavar="B",
+        help="draw lines with a rare first character (the province of a plate) more often than they occur: "
+        "0 each line of a set alike, 1 each first character alike (default: 0)",
+    )
+
+
 def place_files(args: argparse.Namespace) -> None:
     """Names the files that were not named by the task: crnn/plate.keras, logs/plate, checkpoints/plate."""
     args.output = args.output or Path("crnn") / f"{args.task}.keras"
@@ -49,6 +62,10 @@ def place_files(args: argparse.Namespace) -> None:
 def check_flags(args: argparse.Namespace) -> None:
     """Raises ValueError for what is wrong with the flags themselves, before anything is loaded."""
     check_mix(args)
+    if not 0 <= args.balance <= 1:
+        raise ValueError(f"--balance: a number from 0 to 1 wanted, {args.balance} came")
+    if args.balance and args.task == "display":
+        raise ValueError("--balance: displays are not balanced; their drums are exchanged instead")
     network_config(args)
 
 
@@ -91,6 +108,8 @@ def train(args: argparse.Namespace) -> keras.callbacks.History:
     from crnn.sheets import watchers
 
     weights = args.mix or [float(len(s)) for s in sets]
+    if args.balance:
+        sets, weights = balanced(sets, weights, args.balance)
     weighted = [fit.WeightedLines(s, w) for s, w in zip(sets, weights, strict=True)]
     run = run_config(args, args.task, sum(len(s) for s in sets))
     return fit.fit_lines(
@@ -104,6 +123,32 @@ def train(args: argparse.Namespace) -> keras.callbacks.History:
         verbose=2 if args.quiet else 1,
         singles=load_digits(args.digits),
     )
+
+
+def balanced(
+    sets: Sequence[Sequence[LineSample]], weights: Sequence[float], balance: float
+) -> tuple[list[list[LineSample]], list[float]]:
+    """The sets divided by their lines' first characters, so that rare ones are drawn more often than they occur.
+
+    Of Chinese plates the first character is the province, and nearly all that a set has are often of one.
+
+    Args:
+        sets: training samples; an empty line counts as a character of its own.
+        weights: how often each set is drawn against the others; a set's parts share its weight.
+        balance: 0 draws every line of a set equally often, 1 every first character.
+
+    Returns:
+        The parts and their weights.
+    """
+    parts, shares = [], []
+    for samples, weight in zip(sets, weights, strict=True):
+        groups: dict[str, list[LineSample]] = {}
+        for sample in samples:
+            groups.setdefault(sample.text[:1], []).append(sample)
+        drawn = [len(group) ** (1 - balance) for group in groups.values()]
+        parts += groups.values()
+        shares += [weight * part / sum(drawn) for part in drawn]
+    return parts, shares
 
 
 def load_sets(args: argparse.Namespace) -> tuple[list[list], list]:

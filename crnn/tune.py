@@ -6,8 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from crnn.config import TASKS
-from crnn.train import check_flags, train
+from crnn.train import add_task_flags, check_flags, train
 from training import tuning_script
 from training.tuning_script import Tuned
 
@@ -19,14 +18,16 @@ def tuning_parser() -> argparse.ArgumentParser:
     description = "Trains a line reader shortly with each learning rate."
     example = "--task plate --dataset_path datasets/plates"
     parser = tuning_script.tuning_parser(SCRIPT, "lines", description, example, batch_size=[64], max_validation=800)
-    parser.add_argument("--task", required=True, metavar="TASK", help=f"one of {', '.join(TASKS)}, or a name of yours")
+    add_task_flags(parser)
     parser.set_defaults(logs=None)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the script; the exit code."""
-    return tuning_script.main(Tuned(SCRIPT, "train_lines.py", check, train, ("task",)), tuning_parser(), arguments)
+    return tuning_script.main(
+        Tuned(SCRIPT, "train_lines.py", check, train, ("task", "balance")), tuning_parser(), arguments
+    )
 
 
 def check(args: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, product
 from pathlib import Path
 from time import perf_counter
 
@@ -58,6 +59,10 @@ class Found:
 
     display: Display
     agreement: float
+
+
+#: Places of a photo, and how much the last look at each was convinced.
+Places = Iterator[tuple[Found, float]]
 
 
 @dataclass(frozen=True)
@@ -173,15 +178,15 @@ class MeterReader:
 
     def _read_photo(self, photo: Photo, decimals: int | None, times: dict[str, float]) -> Result:
         start = perf_counter()
-        places = self._places(photo)
-        found = self._convincing(places)
+        firsts, rest = self._places(photo)
+        found = self._convincing(firsts)
         times["stage1"] = perf_counter() - start
         if found is None:
             return Result("", reason=NO_DISPLAY)
         if self.is_illegible(found.display):
             return replace(self._described(found.display, legible=False), reason=ILLEGIBLE)
         start = perf_counter()
-        found, read = self._read_elsewhere(photo, places, *self.read_upright(photo, found, decimals), decimals)
+        found, read = self._read_elsewhere(photo, rest, *self.read_upright(photo, found, decimals), decimals)
         times["stage2"] = perf_counter() - start
         result = replace(
             self._described(found.display, legible=True),
@@ -205,20 +210,32 @@ class MeterReader:
     def find_display(self, photo: UInt8 | Photo) -> Found | None:
         """The best display of a photo (H, W, 3) uint8 RGB, corners in photo pixels; None when there is none.
 
-        The best place of the upright photo is looked at again. When that leaves a doubt, the next best places are
-        looked at too, and those of the photo turned by a quarter either way: people turn their phones, and other
-        things look like displays from afar. The place that convinces most from close by is the display.
+        The best place of the upright photo is looked at again. When that leaves a doubt, the best places of the photo
+        turned by a quarter either way are looked at too: people turn their phones, and other things look like displays
+        from afar. The place that convinces most from close by is the display.
         """
-        return self._convincing(self._places(Photo.of(photo)))
+        return self._convincing(self._places(Photo.of(photo))[0])
 
-    def _places(self, photo: Photo) -> Iterator[tuple[Found, float]]:
-        """The places that look like a display, each looked at closely when it is asked for, and how it convinced."""
+    def _places(self, photo: Photo) -> tuple[Places, Places]:
+        """The places that look like a display, each looked at closely when it is asked for, and how it convinced.
+
+        First those that look best with the photo upright, turned left, turned right. Then the rest, with what the first
+        were not asked for: the next best ones hardly ever are the display where none of the best is.
+        """
         overview = photo.overview(self.bundle.stage1.input_size)
-        for turns in (0, 1, 3):
-            for display in self._first_look(*overview, turns)[: self.bundle.stage1.candidates]:
-                yield self._confirm(photo, display)
+        looked: dict[int, list[Display]] = {}
 
-    def _convincing(self, places: Iterator[tuple[Found, float]]) -> Found | None:
+        def places(ranks: range, *turned: int) -> Places:
+            for turns, rank in product(turned, ranks):
+                if turns not in looked:
+                    looked[turns] = self._first_look(*overview, turns)
+                if rank < len(looked[turns]):
+                    yield self._confirm(photo, looked[turns][rank])
+
+        firsts, others = places(range(1), 0, 1, 3), range(1, self.bundle.stage1.candidates)
+        return firsts, chain(places(others, 0), firsts, places(others, 1, 3))
+
+    def _convincing(self, places: Places) -> Found | None:
         """The place that convinces most, of all up to the first that leaves no doubt; None where none is believed."""
         settings = self.bundle.stage1
         best: Found | None = None
@@ -233,7 +250,7 @@ class MeterReader:
     def _read_elsewhere(
         self,
         photo: Photo,
-        places: Iterator[tuple[Found, float]],
+        places: Places,
         found: Found,
         read: ReadDisplay,
         decimals: int | None,

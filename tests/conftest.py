@@ -1,11 +1,17 @@
 """Files that several tests share."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from reader.image import encode_png
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The processes share the CPUs already; threads of each on all of them only get in each other's way.
+    for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from crnn.losses import NOT_KNOWN, CtcLoss
 from crnn.model import build
 from crnn.onnx_graph import to_onnx
 from crnn.release import ReleaseError, load, release
+from crnn.train import balanced
 from reader.line_settings import ALPHABETS
 from reader.runtime import OnnxNetwork
 from training.display_texts import display_text
@@ -298,3 +299,27 @@ def test_faults_of_training_are_one_line(flags, told, tmp_path, capsys):
     assert train_lines.main([*flags, "--dataset_path", str(tmp_path / "none")]) == 1
     error = capsys.readouterr().err
     assert error.startswith("train_lines.py: ") and told in error and len(error.splitlines()) == 1
+
+
+def test_rare_first_characters_are_drawn_more_often():
+    def lines(*texts):
+        return [LineSample(np.zeros((8, 16, 3), np.uint8), text, "") for text in texts]
+
+    sets = [lines(*["皖A1"] * 9, "京B2", ""), lines("京C3", "京D4")]
+    for balance, wanted in ((0.0, [9 / 11, 1 / 11, 1 / 11]), (0.5, [3 / 5, 1 / 5, 1 / 5]), (1.0, [1 / 3] * 3)):
+        parts, weights = balanced(sets, [2.0, 1.0], balance)
+        assert [len(part) for part in parts] == [9, 1, 1, 2]
+        assert weights == pytest.approx([*(2 * share for share in wanted), 1.0])
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--task", "plate", "--balance", "1.5"], "a number from 0 to 1 wanted, 1.5 came"),
+        (["--task", "plate", "--balance", "nan"], "a number from 0 to 1 wanted, nan came"),
+        (["--task", "display", "--balance", "0.5"], "displays are not balanced"),
+    ],
+)
+def test_balances_that_cannot_be_had(flags, message, tmp_path, capsys):
+    assert train_lines.main([*flags, "--dataset_path", str(tmp_path)]) == 1
+    assert message in capsys.readouterr().err

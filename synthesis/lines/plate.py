@@ -63,7 +63,8 @@ def _plate(rng: Rng, kind: PlateKind, text: str, scale: float) -> UInt8:
         x = (left + wide / 2 + rng.normal(0, 0.6)) * scale - mask.shape[1] / 2
         lay(red if is_red(c) else ink, mask, round(x), round((h - mask.shape[0]) / 2 + rng.normal(0, 0.8) * scale))
     _marks(rng, ink, kind, scale)
-    base = np.array(kind.paint, np.float32) * np.float32(np.exp(rng.normal(0, 0.14)))
+    paint, faded = (np.array(each, np.float32) for each in (kind.paint, kind.faded or kind.paint))
+    base = (paint + (faded - paint) * np.float32(rng.random())) * np.float32(np.exp(rng.normal(0, 0.14)))
     base += rng.normal(0, 12, 3).astype(np.float32)
     top = base if kind.fade is None else np.array(kind.fade, np.float32)
     down = np.linspace(0, 1, h, dtype=np.float32)[:, None, None]
@@ -150,7 +151,7 @@ def _photographed(rng: Rng, plate: UInt8, wide: float) -> UInt8:
 
 def _corners(rng: Rng, wide: float, tall: float) -> np.ndarray:
     """(4, 2) corners of the plate, clockwise from its own top-left, around (0, 0)."""
-    strong = 1.0 if rng.random() < 0.7 else 2.2
+    strong = float(rng.choice((1.0, 2.2, 3.0), p=(0.6, 0.3, 0.1)))
     quad = np.array([[-wide, -tall], [wide, -tall], [wide, tall], [-wide, tall]]) / 2
     quad[:, 1] *= 1 + np.sign(quad[:, 0]) * rng.normal(0, 0.035) * strong  # one end is nearer
     quad[:, 0] *= 1 + np.sign(quad[:, 1]) * rng.normal(0, 0.012) * strong

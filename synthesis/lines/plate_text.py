@@ -23,6 +23,7 @@ class PlateKind:
         ink: RGB of the characters.
         fade: RGB of the plate's upper edge, where the colour fades; None for one colour.
         wide: 480 instead of 440 mm, with eight characters.
+        faded: RGB of the paint after years in the sun, or in a picture that makes it lighter; None: no other.
     """
 
     share: float
@@ -30,11 +31,12 @@ class PlateKind:
     ink: Colour
     fade: Colour | None = None
     wide: bool = False
+    faded: Colour | None = None
 
 
 _BLACK, _WHITE = (22.0, 22.0, 24.0), (243.0, 243.0, 240.0)
 KINDS: Mapping[str, PlateKind] = {
-    "blue": PlateKind(0.674, (18.0, 62.0, 190.0), _WHITE),
+    "blue": PlateKind(0.674, (18.0, 62.0, 190.0), _WHITE, faded=(40.0, 128.0, 214.0)),
     "yellow": PlateKind(0.1, (236.0, 178.0, 26.0), _BLACK),
     "green": PlateKind(0.12, (88.0, 204.0, 124.0), _BLACK, fade=(226.0, 240.0, 230.0), wide=True),
     "green_large": PlateKind(0.02, (88.0, 204.0, 124.0), _BLACK, fade=None, wide=True),
