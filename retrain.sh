@@ -96,9 +96,10 @@ boxes_of yuva_eb_lcd_electric full_photo 1 --exact --model "$work/stage2.keras" 
 boxes_of renjith_lcd_electric display_crop 1 --exact --model "$work/stage2.keras" --tolerated 4
 stage2 168 "1.4 1.2 0.3 0.6 0.4 0.15 1.2 1.6 1.1 0.35 0.8" $(displays 1) $lcds
 
-# The line readers: line TASK EPOCHS MADE "FOLDERS" "MIX"; MADE made lines, drawn with the mix's last weight
+# The line readers: line TASK EPOCHS MADE "FOLDERS" "MIX" [FLAGS]; MADE made lines, drawn with the mix's last weight
 line() {
     local task=$1 epochs=$2 made=$3 folders=$4 mix=$5 paths=() resume= digits=
+    shift 5
     for folder in $folders; do
         [ -d "$s/lines/$folder" ] || $python make_dataset.py lines --source "$lines/$folder/manifest.jsonl" --task "$task" \
             --out "$s/lines/$folder" --skip_faulty --correct_lookalikes
@@ -109,7 +110,7 @@ line() {
         --out "$work/lines/$task"
     [ -d "$s/lines/made_$task" ] || $python make_dataset.py lines --source "$work/lines/$task/labels.csv" --task "$task" \
         --out "$s/lines/made_$task" --split 0.97 0.03 0
-    train_line "$task" "$epochs" "${paths[@]}" "$s/lines/made_$task" --mix $mix
+    train_line "$task" "$epochs" "${paths[@]}" "$s/lines/made_$task" --mix $mix "$@"
 }
 train_line() { # train_line TASK EPOCHS SETS... FLAGS
     local task=$1 epochs=$2 resume=
@@ -121,7 +122,7 @@ train_line() { # train_line TASK EPOCHS SETS... FLAGS
     $python -m crnn.release "$work/$task.keras" "crnn/$task.keras"
 }
 line captcha 14 9000 captcha_v2 "1 2"
-line plate 44 8000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "1 2 1 0.8 3"
+line plate 99 24000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "0.8 1.6 1.2 0.8 3.6" --balance 0.5
 line handwritten 83 12000 handwritten_meza "1 2"
 line price 10 5000 prices_rub "1 2"
 train_line display 128 $(displays 1) $lcds --mix 1.4 1.4 0.35 0.6 0.4 0.15 1.3 1.7 1.1 0.35 0.9 --digits $digits

@@ -71,7 +71,7 @@ def network_of(engine: str, folder: Path, files: Mapping[str, str]) -> Network:
 
 
 def meter_reader(engine: str, folder: Path, keras_files: dict[str, Path]) -> MeterReader:
-    """The meter reader of an engine, with a line reader where the bundle has one for displays."""
+    """The meter reader of an engine, with what the bundle has to read displays as lines and to look at the gaps."""
     from reader.bundle import load_bundle
     from reader.gaps import PointReader
     from reader.pipeline import DISPLAY_TASK, MeterReader
@@ -83,6 +83,11 @@ def meter_reader(engine: str, folder: Path, keras_files: dict[str, Path]) -> Met
         reader = keras_reader(keras_files["stage1"], keras_files["stage2"], bundle)
         if DISPLAY_TASK in bundle.lines and DISPLAY_TASK in keras_files:
             reader.line = line_reader(engine, folder, bundle, DISPLAY_TASK, keras_files)
+        if reader.line is not None and bundle.point is not None and "point" in keras_files:
+            from crnn.runtime import KerasLines
+            from points.release import load
+
+            reader.points = PointReader(KerasLines(load(keras_files["point"])[0]), bundle.point)
         return reader
     stage1, stage2 = (network_of(engine, folder, stage.files) for stage in (bundle.stage1, bundle.stage2))
     line: LineReader | None = None
