@@ -179,14 +179,17 @@ class MeterReader:
     def _read_photo(self, photo: Photo, decimals: int | None, times: dict[str, float]) -> Result:
         start = perf_counter()
         firsts, rest = self._places(photo)
-        found = self._convincing(firsts)
+        found, convinced = self._convincing(firsts)
         times["stage1"] = perf_counter() - start
         if found is None:
             return Result("", reason=NO_DISPLAY)
         if self.is_illegible(found.display):
             return replace(self._described(found.display, legible=False), reason=ILLEGIBLE)
         start = perf_counter()
-        found, read = self._read_elsewhere(photo, rest, *self.read_upright(photo, found, decimals), decimals)
+        found, read = self.read_upright(photo, found, decimals)
+        # Where nothing convinces there may be no display: reading place after place would end in reading something.
+        if convinced:
+            found, read = self._read_elsewhere(photo, rest, found, read, decimals)
         times["stage2"] = perf_counter() - start
         result = replace(
             self._described(found.display, legible=True),
@@ -214,7 +217,7 @@ class MeterReader:
         turned by a quarter either way are looked at too: people turn their phones, and other things look like displays
         from afar. The place that convinces most from close by is the display.
         """
-        return self._convincing(self._places(Photo.of(photo))[0])
+        return self._convincing(self._places(Photo.of(photo))[0])[0]
 
     def _places(self, photo: Photo) -> tuple[Places, Places]:
         """The places that look like a display, each looked at closely when it is asked for, and how it convinced.
@@ -235,8 +238,11 @@ class MeterReader:
         firsts, others = places(range(1), 0, 1, 3), range(1, self.bundle.stage1.candidates)
         return firsts, chain(places(others, 0), firsts, places(others, 1, 3))
 
-    def _convincing(self, places: Places) -> Found | None:
-        """The place that convinces most, of all up to the first that leaves no doubt; None where none is believed."""
+    def _convincing(self, places: Places) -> tuple[Found | None, bool]:
+        """The place that convinces most, of all up to the first that leaves no doubt, and whether there was such a one.
+
+        None where none is believed.
+        """
         settings = self.bundle.stage1
         best: Found | None = None
         best_score = 0.0
@@ -245,7 +251,8 @@ class MeterReader:
                 best, best_score = found, score
             if best_score >= settings.sure or settings.extra_looks == 0:
                 break
-        return None if best is None or best.display.score < settings.believed else best
+        believed = best is not None and best.display.score >= settings.believed
+        return best if believed else None, best_score >= settings.sure
 
     def _read_elsewhere(
         self,

@@ -423,3 +423,15 @@ def test_where_a_reading_makes_no_sense_the_next_place_is_read(line, elsewhere, 
     assert result.success == bool(text)
     if text:
         np.testing.assert_allclose(result.corners, shown, atol=2)
+
+
+@pytest.mark.parametrize(("sure", "text"), [(0.85, "12345"), (0.95, "")])
+def test_where_no_place_convinces_no_other_is_read(sure, text):
+    label = np.array([[60, 40], [260, 40], [260, 80], [60, 80]], np.float32)
+    shown = label + np.array([0, 180], np.float32)
+    photo, _ = photo_of("12345", shown, (320, 320))
+    settings = LineSettings("display", "0123456789", (48, 256), max_length=10)
+    known = dataclasses.replace(bundle(extra_looks=1, sure=sure), joint=JointRules(elsewhere=-0.6))
+    stage1 = TwoPlaces([label, shown], [0.99, 0.96], SIZE / 320)
+    reader = MeterReader(stage1, FakeStage2(score=0.99), known, line=LineReader(FakeLine(), settings))
+    assert reader.read(photo).text == text
