@@ -31,7 +31,7 @@ test: $(FULL) browser
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
-	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # A browser for the tests of the web page. A person's machine is left as it is: only root installs it here.
 browser:
