@@ -45,8 +45,7 @@ class Stage1Settings:
         illegible_threshold: a display is illegible when the shares of the illegible classes add up to more.
         extra_looks: how often the network looks again at the enlarged, upright surroundings of the display.
         fill: the part of the picture's side that the display takes in these looks.
-        candidates: how many places of a photo, in each direction, may be looked at again: the best one while none
-            convinces, the others where what was read makes little sense.
+        candidates: how many places of a photo are looked at again, best first, while none of them convinces.
         sure: a look with at least this score convinces.
         settled: when a look's corners overlap the earlier ones by more than this (IoU), no further look is taken; 1
             for all looks.

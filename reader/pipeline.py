@@ -6,7 +6,6 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, product
 from pathlib import Path
 from time import perf_counter
 
@@ -59,10 +58,6 @@ class Found:
 
     display: Display
     agreement: float
-
-
-#: Places of a photo, and how much the last look at each was convinced.
-Places = Iterator[tuple[Found, float]]
 
 
 @dataclass(frozen=True)
@@ -178,18 +173,15 @@ class MeterReader:
 
     def _read_photo(self, photo: Photo, decimals: int | None, times: dict[str, float]) -> Result:
         start = perf_counter()
-        firsts, rest = self._places(photo)
-        found, convinced = self._convincing(firsts)
+        places = self._places(photo)
+        found = self._convincing(places)
         times["stage1"] = perf_counter() - start
         if found is None:
             return Result("", reason=NO_DISPLAY)
         if self.is_illegible(found.display):
             return replace(self._described(found.display, legible=False), reason=ILLEGIBLE)
         start = perf_counter()
-        found, read = self.read_upright(photo, found, decimals)
-        # Where nothing convinces there may be no display: reading place after place would end in reading something.
-        if convinced:
-            found, read = self._read_elsewhere(photo, rest, found, read, decimals)
+        found, read = self._read_elsewhere(photo, places, *self.read_upright(photo, found, decimals), decimals)
         times["stage2"] = perf_counter() - start
         result = replace(
             self._described(found.display, legible=True),
@@ -213,36 +205,21 @@ class MeterReader:
     def find_display(self, photo: UInt8 | Photo) -> Found | None:
         """The best display of a photo (H, W, 3) uint8 RGB, corners in photo pixels; None when there is none.
 
-        The best place of the upright photo is looked at again. When that leaves a doubt, the best places of the photo
-        turned by a quarter either way are looked at too: people turn their phones, and other things look like displays
-        from afar. The place that convinces most from close by is the display.
+        The best place of the upright photo is looked at again. When that leaves a doubt, the next best places are
+        looked at too, and those of the photo turned by a quarter either way: people turn their phones, and other
+        things look like displays from afar. The place that convinces most from close by is the display.
         """
-        return self._convincing(self._places(Photo.of(photo))[0])[0]
+        return self._convincing(self._places(Photo.of(photo)))
 
-    def _places(self, photo: Photo) -> tuple[Places, Places]:
-        """The places that look like a display, each looked at closely when it is asked for, and how it convinced.
-
-        First those that look best with the photo upright, turned left, turned right. Then the rest, with what the first
-        were not asked for: the next best ones hardly ever are the display where none of the best is.
-        """
+    def _places(self, photo: Photo) -> Iterator[tuple[Found, float]]:
+        """The places that look like a display, each looked at closely when it is asked for, and how it convinced."""
         overview = photo.overview(self.bundle.stage1.input_size)
-        looked: dict[int, list[Display]] = {}
+        for turns in (0, 1, 3):
+            for display in self._first_look(*overview, turns)[: self.bundle.stage1.candidates]:
+                yield self._confirm(photo, display)
 
-        def places(ranks: range, *turned: int) -> Places:
-            for turns, rank in product(turned, ranks):
-                if turns not in looked:
-                    looked[turns] = self._first_look(*overview, turns)
-                if rank < len(looked[turns]):
-                    yield self._confirm(photo, looked[turns][rank])
-
-        firsts, others = places(range(1), 0, 1, 3), range(1, self.bundle.stage1.candidates)
-        return firsts, chain(places(others, 0), firsts, places(others, 1, 3))
-
-    def _convincing(self, places: Places) -> tuple[Found | None, bool]:
-        """The place that convinces most, of all up to the first that leaves no doubt, and whether there was such a one.
-
-        None where none is believed.
-        """
+    def _convincing(self, places: Iterator[tuple[Found, float]]) -> Found | None:
+        """The place that convinces most, of all up to the first that leaves no doubt; None where none is believed."""
         settings = self.bundle.stage1
         best: Found | None = None
         best_score = 0.0
@@ -251,13 +228,12 @@ class MeterReader:
                 best, best_score = found, score
             if best_score >= settings.sure or settings.extra_looks == 0:
                 break
-        believed = best is not None and best.display.score >= settings.believed
-        return best if believed else None, best_score >= settings.sure
+        return None if best is None or best.display.score < settings.believed else best
 
     def _read_elsewhere(
         self,
         photo: Photo,
-        places: Places,
+        places: Iterator[tuple[Found, float]],
         found: Found,
         read: ReadDisplay,
         decimals: int | None,
