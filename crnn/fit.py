@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from training.line_augment import AUGMENTATIONS, LineAugmentation, line_view
 from training.line_sets import LineSample
 from training.loop import Example, Feed, RunConfig, fingerprint, fit, write_json_atomic
 from training.loop import prepare as prepare_run
+from training.run import Weighted, chances
 
 Sample = LineSample | Stage2Sample
 #: The part of a configuration that weights depend on; the classes, by the alphabet, can be taken over one by one.
@@ -38,16 +38,8 @@ DISPLAY_AUGMENTATION = Stage2Augmentation(exchange=0.6, turned=0.08)
 _MIDDLE, _EDGE = 0.2, 0.4
 
 
-@dataclass(frozen=True)
-class WeightedLines:
-    """A training set and how often its samples are drawn against those of the others (per set, not per sample)."""
-
-    samples: Sequence[Sample]
-    weight: float
-
-
 def fit_lines(
-    sets: Sequence[WeightedLines],
+    sets: Sequence[Weighted],
     validation: Sequence[Sample],
     run: RunConfig,
     config: LineConfig,
@@ -68,7 +60,6 @@ def fit_lines(
     samples = [s for w in sets for s in w.samples]
     check_lines([*samples, *validation], config)
     augmentation = augmentation or AUGMENTATIONS.get(config.task, LineAugmentation())
-    chances = [w.weight / max(len(w.samples), 1) for w in sets for _ in w.samples]
 
     def create() -> keras.Model:
         network = build(config)
@@ -83,7 +74,8 @@ def fit_lines(
         check_same(embedded_config(model), config, f"--resume_training: {run.checkpoints}", (*_SHAPE, "alphabet"))
     shown: Any = DISPLAY_AUGMENTATION if samples and isinstance(samples[0], Stage2Sample) else augmentation
     write_json_atomic(run.logs / "config.json", {"network": config.to_dict(), "augmentation": shown})
-    feed = Feed(examples(samples, config, augmentation, run.seed, singles), chances, run, int(state.get("epoch", 0)))
+    make = examples(samples, config, augmentation, run.seed, singles)
+    feed = Feed(make, chances(sets), run, int(state.get("epoch", 0)))
 
     def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
         return evaluate_lines(network, config, validation)

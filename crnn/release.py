@@ -38,10 +38,7 @@ def embedded_config(network: keras.Model) -> LineConfig:
     Raises:
         ValueError: none, or one with keys that this version does not know.
     """
-    values = given_away.embedded_values(network)
-    if values is None:
-        raise ValueError("the network carries no configuration")
-    return LineConfig.from_dict(values)
+    return LineConfig.from_dict(given_away.carried_values(network))
 
 
 release = partial(given_away.release, load)

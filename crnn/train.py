@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crnn.config import TASKS, LineConfig, task_config
 from training import datasets, workers
-from training.datasets import DatasetError, load_stage2
+from training.datasets import load_stage2
 from training.flags import check_mix, network_changes, run_config
 from training.line_sets import LineSample, load_lines
-from training.precision import prepare_tensorflow
+from training.run import Weighted
+from training.script import finished, run_script
 from training.single_digits import load_digits
 
 if TYPE_CHECKING:
@@ -26,17 +25,8 @@ _KEPT_HEIGHTS = 2
 
 def main(args: argparse.Namespace) -> int:
     """Runs train_lines.py; the exit code. Faults of the input are one line on stderr."""
-    prepare_tensorflow()
     place_files(args)
-    try:
-        check_flags(args)
-        return _train(args)
-    except (DatasetError, FileNotFoundError, ValueError, OSError) as error:
-        print(f"train_lines.py: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"\ninterrupted; go on with --resume_training (checkpoint in {args.checkpoints})", file=sys.stderr)
-        return 130
+    return run_script("train_lines.py", args, lambda: _train(args))
 
 
 def add_task_flags(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +69,7 @@ def network_config(args: argparse.Namespace) -> LineConfig:
 
 
 def _train(args: argparse.Namespace) -> int:
+    check_flags(args)
     if args.preview:
         from crnn.sheets import write_augmented
 
@@ -86,11 +77,7 @@ def _train(args: argparse.Namespace) -> int:
         write_augmented(Path(args.preview), [s for one in sets for s in one], network_config(args), args.seed)
         print(f"augmented samples: {args.preview}")
         return 0
-    losses = train(args).history.get("loss", [])
-    if losses and not math.isfinite(losses[-1]):
-        raise ValueError(f"the loss became {losses[-1]}; a smaller --learning_rate is wanted")
-    print(f"best weights: {args.output}; curves: tensorboard --logdir {args.logs}")
-    return 0
+    return finished(args, train(args))
 
 
 def train(args: argparse.Namespace) -> keras.callbacks.History:
@@ -110,7 +97,7 @@ def train(args: argparse.Namespace) -> keras.callbacks.History:
     weights = args.mix or [float(len(s)) for s in sets]
     if args.balance:
         sets, weights = balanced(sets, weights, args.balance)
-    weighted = [fit.WeightedLines(s, w) for s, w in zip(sets, weights, strict=True)]
+    weighted = [Weighted(s, w) for s, w in zip(sets, weights, strict=True)]
     run = run_config(args, args.task, sum(len(s) for s in sets))
     return fit.fit_lines(
         weighted,

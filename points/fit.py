@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -19,6 +18,7 @@ from training.augment import DigitPool, Stage2Augmentation, plain_display, stage
 from training.datasets import Stage2Sample
 from training.display_texts import digit_row
 from training.loop import Example, Feed, RunConfig, fingerprint, fit, prepare, write_json_atomic
+from training.run import Weighted, chances
 
 #: Gaps of a display that a training step looks at; longer rows are looked at in part.
 GAPS = 8
@@ -29,16 +29,8 @@ _BOX_ERROR = (0.06, 0.05)
 AUGMENTATION = Stage2Augmentation()
 
 
-@dataclass(frozen=True)
-class WeightedDisplays:
-    """A training set and how often its samples are drawn against those of the others (per set, not per sample)."""
-
-    samples: Sequence[Stage2Sample]
-    weight: float
-
-
 def fit_point(
-    sets: Sequence[WeightedDisplays],
+    sets: Sequence[Weighted],
     validation: Sequence[Stage2Sample],
     run: RunConfig,
     config: PointConfig | None = None,
@@ -57,7 +49,6 @@ def fit_point(
     """
     config = config or PointConfig()
     samples = [s for w in sets for s in w.samples]
-    chances = [w.weight / max(len(w.samples), 1) for w in sets for _ in w.samples]
 
     def create() -> keras.Model:
         network = build_row(config, GAPS)
@@ -70,7 +61,7 @@ def fit_point(
 
     model, state = prepare(create, {"logits": PointLoss()}, run, resume)
     write_json_atomic(run.logs / "config.json", {"network": config.to_dict(), "augmentation": AUGMENTATION})
-    feed = Feed(examples(samples, config, run.seed, singles), chances, run, int(state.get("epoch", 0)))
+    feed = Feed(examples(samples, config, run.seed, singles), chances(sets), run, int(state.get("epoch", 0)))
 
     def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
         return evaluate_points(network, config, validation)

@@ -37,10 +37,7 @@ def embedded_config(network: keras.Model) -> PointConfig:
     Raises:
         ValueError: none, or one with keys that this version does not know.
     """
-    values = given_away.embedded_values(network)
-    if values is None:
-        raise ValueError("the network carries no configuration")
-    return PointConfig.from_dict(values)
+    return PointConfig.from_dict(given_away.carried_values(network))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from points.config import PointConfig
 from training import workers
-from training.datasets import DatasetError, load_sets, load_stage2
+from training.datasets import load_sets, load_stage2
 from training.flags import check_mix, network_changes, run_config
-from training.precision import prepare_tensorflow
+from training.run import Weighted
+from training.script import finished, run_script
 from training.single_digits import load_digits
 
 if TYPE_CHECKING:
@@ -21,15 +20,7 @@ if TYPE_CHECKING:
 
 def main(args: argparse.Namespace) -> int:
     """Runs train_point.py; the exit code. Faults of the input are one line on stderr."""
-    prepare_tensorflow()
-    try:
-        return _train(args)
-    except (DatasetError, FileNotFoundError, ValueError, OSError) as error:
-        print(f"train_point.py: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"\ninterrupted; go on with --resume_training (checkpoint in {args.checkpoints})", file=sys.stderr)
-        return 130
+    return run_script("train_point.py", args, lambda: _train(args))
 
 
 def network_config(args: argparse.Namespace) -> PointConfig:
@@ -54,11 +45,7 @@ def _train(args: argparse.Namespace) -> int:
         write_gaps(Path(args.preview), [s for one in sets for s in one], config, args.seed)
         print(f"gaps as the network is shown them: {args.preview}")
         return 0
-    losses = train(args, config, sets, validation).history.get("loss", [])
-    if losses and not math.isfinite(losses[-1]):
-        raise ValueError(f"the loss became {losses[-1]}; a smaller --learning_rate is wanted")
-    print(f"best weights: {args.output}; curves: tensorboard --logdir {args.logs}")
-    return 0
+    return finished(args, train(args, config, sets, validation))
 
 
 def train(args: argparse.Namespace, config: PointConfig, sets: list[list], validation: list) -> keras.callbacks.History:
@@ -72,7 +59,7 @@ def train(args: argparse.Namespace, config: PointConfig, sets: list[list], valid
 
     weights = args.mix or [float(len(s)) for s in sets]
     return fit.fit_point(
-        [fit.WeightedDisplays(s, w) for s, w in zip(sets, weights, strict=True)],
+        [Weighted(s, w) for s, w in zip(sets, weights, strict=True)],
         validation,
         run_config(args, "point", sum(len(s) for s in sets)),
         config,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,25 +30,13 @@ from training.augment import (
 )
 from training.datasets import Stage1Sample, Stage2Sample
 from training.loop import Example, Feed, RunConfig, fingerprint, fit, prepare, write_json_atomic
+from training.run import Weighted, chances
 
 #: Weight of an anchor's own class against the others (focal loss's alpha). With the usual 0.25 rare classes were
 #: learned many times more slowly: after eight epochs no display of the validation photos was called digital.
 CLASS_BALANCE = 0.5
 #: How much the corners weigh against the classes; both losses are then about equal after a few epochs.
 CORNER_WEIGHT = 4.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Weighted:
-    """A training set and how often its samples are drawn against those of the others (per set, not per sample)."""
-
-    samples: Sequence[Stage1Sample] | Sequence[Stage2Sample]
-    weight: float
-
-
-def chances(sets: Sequence[Weighted]) -> list[float]:
-    """How often each sample of all sets is drawn, in any scale."""
-    return [s.weight / max(len(s.samples), 1) for s in sets for _ in s.samples]
 
 
 def losses(config: NetworkConfig) -> dict[str, keras.losses.Loss]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from retinanet.config import Stage1Config, Stage2Config
 from retinanet.sheets import LAYOUT, augmented_tiles
 from training import datasets, workers
-from training.datasets import DatasetError, load_stage1, load_stage2
+from training.datasets import load_stage1, load_stage2
 from training.flags import check_mix, network_changes, run_config
-from training.precision import prepare_tensorflow
 from training.preview import write_sheet
+from training.run import Weighted
+from training.script import finished, run_script
 from training.single_digits import load_digits
 
 if TYPE_CHECKING:
@@ -24,30 +23,18 @@ if TYPE_CHECKING:
 
 def main(stage: int, args: argparse.Namespace) -> int:
     """Runs a training script; the exit code. Faults of the input are one line on stderr."""
-    prepare_tensorflow()
-    try:
-        check_flags(stage, args)
-        return _train(stage, args)
-    except (DatasetError, FileNotFoundError, ValueError, OSError) as error:
-        print(f"train_stage{stage}.py: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"\ninterrupted; go on with --resume_training (checkpoint in {args.checkpoints})", file=sys.stderr)
-        return 130
+    return run_script(f"train_stage{stage}.py", args, lambda: _train(stage, args))
 
 
 def _train(stage: int, args: argparse.Namespace) -> int:
+    check_flags(stage, args)
     if args.preview:
         sets, _ = load_sets(stage, args)
         samples = [s for one in sets for s in one]
         write_sheet(Path(args.preview), augmented_tiles(samples, _network(stage, args), args.seed), *LAYOUT[stage])
         print(f"augmented samples: {args.preview}")
         return 0
-    losses = train(stage, args).history.get("loss", [])
-    if losses and not math.isfinite(losses[-1]):
-        raise ValueError(f"the loss became {losses[-1]}; a smaller --learning_rate is wanted")
-    print(f"best weights: {args.output}; curves: tensorboard --logdir {args.logs}")
-    return 0
+    return finished(args, train(stage, args))
 
 
 def train(stage: int, args: argparse.Namespace) -> keras.callbacks.History:
@@ -65,7 +52,7 @@ def train(stage: int, args: argparse.Namespace) -> keras.callbacks.History:
     from retinanet.watch import watchers
 
     weights = args.mix or [float(len(s)) for s in sets]
-    weighted = [fit.Weighted(s, w) for s, w in zip(sets, weights, strict=True)]
+    weighted = [Weighted(s, w) for s, w in zip(sets, weights, strict=True)]
     run = run_config(args, f"stage{stage}", sum(len(s) for s in sets))
     fit_stage: Any = fit.fit_stage1 if stage == 1 else partial(fit.fit_stage2, singles=load_digits(args.digits))
     return fit_stage(

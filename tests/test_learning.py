@@ -13,12 +13,12 @@ from reader.bundle import Bundle, Stage1Settings, Stage2Settings
 from reader.geometry import MARGIN, box_corners, homography_between, quad_iou, rectify, warp_points
 from reader.symbols import STAGE1_CLASSES, STAGE2_CLASSES
 from retinanet.config import Stage1Config, Stage2Config
-from retinanet.fit import Weighted, fit_stage1, fit_stage2
+from retinanet.fit import fit_stage1, fit_stage2
 from retinanet.runtime import keras_reader
 from synthesis.meter import make_photo
 from training.augment import Stage1Augmentation, Stage2Augmentation
 from training.datasets import Stage1Sample, Stage2Sample
-from training.run import RunConfig
+from training.run import RunConfig, Weighted
 
 NETWORK = {"blocks": (1, 1, 1, 1), "fpn_channels": 32, "head_convs": 1}
 STAGE1 = Stage1Config(input_size=(128, 128), channels=(8, 16, 24, 32, 48), **NETWORK)

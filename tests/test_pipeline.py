@@ -382,6 +382,11 @@ def test_a_display_cut_out_upside_down_is_read_the_other_way_up(quarters, line, 
     assert len(stage2.batches) == looks
 
 
+#: A label above a display of the same shape, on a photo of 320 x 320.
+LABEL = np.array([[60, 40], [260, 40], [260, 80], [60, 80]], np.float32)
+SHOWN = LABEL + np.array([0, 180], np.float32)
+
+
 class TwoPlaces:
     """Sees two places of the same shape on the whole photo, and from close by the one that is looked at."""
 
@@ -411,10 +416,8 @@ class TwoPlaces:
     ],
 )
 def test_where_a_reading_makes_no_sense_the_next_place_is_read(line, elsewhere, believed, text, why):
-    label = np.array([[60, 40], [260, 40], [260, 80], [60, 80]], np.float32)
-    shown = label + np.array([0, 180], np.float32)
-    photo, _ = photo_of("12345", shown, (320, 320))
-    stage1 = TwoPlaces([label, shown], [0.95, 0.9], SIZE / 320)
+    photo, _ = photo_of("12345", SHOWN, (320, 320))
+    stage1 = TwoPlaces([LABEL, SHOWN], [0.95, 0.9], SIZE / 320)
     settings = LineSettings("display", "0123456789", (48, 256), max_length=10)
     known = dataclasses.replace(bundle(extra_looks=1, believed=believed), joint=JointRules(elsewhere=elsewhere))
     reader = MeterReader(stage1, FakeStage2(score=0.99), known, line=line and LineReader(line, settings))
@@ -422,16 +425,14 @@ def test_where_a_reading_makes_no_sense_the_next_place_is_read(line, elsewhere, 
     assert result.text == text, why
     assert result.success == bool(text)
     if text:
-        np.testing.assert_allclose(result.corners, shown, atol=2)
+        np.testing.assert_allclose(result.corners, SHOWN, atol=2)
 
 
 @pytest.mark.parametrize(("sure", "text"), [(0.85, "12345"), (0.95, "")])
 def test_where_no_place_convinces_no_other_is_read(sure, text):
-    label = np.array([[60, 40], [260, 40], [260, 80], [60, 80]], np.float32)
-    shown = label + np.array([0, 180], np.float32)
-    photo, _ = photo_of("12345", shown, (320, 320))
+    photo, _ = photo_of("12345", SHOWN, (320, 320))
     settings = LineSettings("display", "0123456789", (48, 256), max_length=10)
     known = dataclasses.replace(bundle(extra_looks=1, sure=sure), joint=JointRules(elsewhere=-0.6))
-    stage1 = TwoPlaces([label, shown], [0.99, 0.96], SIZE / 320)
+    stage1 = TwoPlaces([LABEL, SHOWN], [0.99, 0.96], SIZE / 320)
     reader = MeterReader(stage1, FakeStage2(score=0.99), known, line=LineReader(FakeLine(), settings))
     assert reader.read(photo).text == text

@@ -9,7 +9,7 @@ import pytest
 import train_point
 from points import fit as fitting
 from points.config import PointConfig
-from points.fit import GAPS, WeightedDisplays, evaluate_points, fit_point, row_of_gaps
+from points.fit import GAPS, evaluate_points, fit_point, row_of_gaps
 from points.losses import PointLoss
 from points.model import build, build_row
 from points.preparation import PointWish, prepare_point
@@ -21,7 +21,7 @@ from reader.image import load_image
 from reader.symbols import FLOATP_ID
 from training.augment import Stage2Augmentation
 from training.datasets import Stage2Sample
-from training.run import RunConfig
+from training.run import RunConfig, Weighted
 
 SMALL = PointConfig(input_size=(24, 32), channels=(8, 8, 8, 8), units=8, dropout=0.0)
 RED, BLACK, WHITE = (200, 20, 20), (20, 20, 20), (230, 230, 225)
@@ -171,7 +171,7 @@ def trained(tmp_path_factory):
         precision="float32",
     )
     try:
-        history = fit_point([WeightedDisplays(samples, 1.0)], unseen, run, SMALL, verbose=0).history
+        history = fit_point([Weighted(samples, 1.0)], unseen, run, SMALL, verbose=0).history
     finally:
         fitting.AUGMENTATION = before
     return folder / "trained.keras", unseen, history

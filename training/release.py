@@ -72,6 +72,18 @@ def embedded_values(network: keras.Model) -> dict[str, Any] | None:
     return None
 
 
+def carried_values(network: keras.Model) -> dict[str, Any]:
+    """The configuration that a network carries, as plain values.
+
+    Raises:
+        ValueError: none.
+    """
+    values = embedded_values(network)
+    if values is None:
+        raise ValueError("the network carries no configuration")
+    return values
+
+
 @contextlib.contextmanager
 def _float32() -> Iterator[None]:
     policy = keras.config.dtype_policy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,19 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
     "rmsprop": ("RMSprop", {}),
     "sgd": ("SGD", {"momentum": 0.9, "nesterov": True}),
 }
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A training set and how often its samples are drawn against those of the others (per set, not per sample)."""
+
+    samples: Sequence[Any]
+    weight: float
+
+
+def chances(sets: Sequence[Weighted]) -> list[float]:
+    """How often each sample of all sets is drawn, in any scale."""
+    return [s.weight / max(len(s.samples), 1) for s in sets for _ in s.samples]
 
 
 @dataclass(frozen=True)
