@@ -61,7 +61,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Reads the archive; returns the exit code."""
     flags = parse_arguments(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         from archive.cluster import ClusterError
         from archive.job import Job, run
@@ -108,4 +107,5 @@ def _date(text: str) -> date:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -64,8 +65,14 @@ def in_order(make: Callable[[Job], Made], jobs: list[Job], workers: int) -> Iter
         _one_thread()
         yield from map(make, jobs)
         return
-    with multiprocessing.Pool(workers, initializer=_one_thread) as pool:
+    with multiprocessing.Pool(workers, initializer=_as_worker) as pool:
         yield from pool.imap(make, jobs, chunksize=4)
+
+
+def _as_worker() -> None:
+    _one_thread()
+    # The pool ends its processes with SIGTERM: a handler that the parent has for itself could keep them waiting.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _one_thread() -> None:
