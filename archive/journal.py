@@ -68,6 +68,17 @@ class Settings:
     reading_date: str | None = None
 
 
+def photos_done(out: Path) -> int:
+    """Photos in the finished parts of a run, which may be going on; 0 before its first part and after its end."""
+    folder = out.with_name(out.name + ".parts")
+    try:
+        data = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
+    parts = (int(path.stem.removeprefix("part-")) for path in folder.glob("part-*.parquet"))
+    return sum(min(data["part_size"], data["count"] - part * data["part_size"]) for part in parts)
+
+
 class Journal:
     """The folder of a run. Use it inside `with`, which holds its lock."""
 
