@@ -37,7 +37,7 @@ _COLUMNS = (
     f"least sure {100 * _TABLE_REJECTED:.0f} % rejected",
     "legible kept",
     "digits right",
-    "ECE",
+    "ECE (by chance alone)",
     "ms (50 %): load, stage 1, stage 2",
 )
 
@@ -70,7 +70,7 @@ def table(results: Mapping[str, SetResult]) -> str:
                 str(r.after_rejecting(_TABLE_REJECTED)) if r.photos else "-",
                 _share(r.kept),
                 digits,
-                "-" if math.isnan(error) else f"{error:.3f}",
+                "-" if math.isnan(error) else f"{error:.3f} ({r.honest_calibration_error:.3f})",
                 times or "-",
             ]
         )
@@ -114,6 +114,7 @@ def figures(results: Mapping[str, SetResult]) -> dict[str, Any]:
             "given_of": len(r.given),
             "legible_kept": sum(r.kept),
             "calibration_error": None if math.isnan(r.calibration_error) else r.calibration_error,
+            "honest_calibration_error": None if math.isnan(r.calibration_error) else r.honest_calibration_error,
             "rejecting": [
                 {"rejected": row.rejected, "threshold": row.threshold, "accuracy": row.accuracy, "kept": row.kept}
                 for row in (r.coverage(REJECTED) if r.photos else [])

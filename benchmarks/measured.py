@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reader.confidence import Coverage, expected_calibration_error, risk_coverage
+from reader.confidence import Coverage, expected_calibration_error, honest_calibration_error, risk_coverage
 from reader.geometry import orientation, quad_iou
 from reader.metrics import CharacterErrorRate, CornerAccuracy, Share, as_number, same_number, share_of
 from reader.types import ILLEGIBLE, NO_DISPLAY, Float32, Result
@@ -165,6 +165,11 @@ class SetResult:
     def calibration_error(self) -> float:
         """Of the readings that were given, 0 to 1; NaN without any."""
         return expected_calibration_error(*self.sure)
+
+    @property
+    def honest_calibration_error(self) -> float:
+        """What it would be by chance if the confidences were honest; NaN without any."""
+        return honest_calibration_error(self.sure[0])
 
     def coverage(self, rejected: Sequence[float]) -> list[Coverage]:
         """What rejecting the least sure photos gains."""

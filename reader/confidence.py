@@ -237,6 +237,26 @@ def expected_calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike
     return float(distance / counts.sum())
 
 
+def honest_calibration_error(confidence: npt.ArrayLike, bins: int = 10, draws: int = 1000, seed: int = 0) -> float:
+    """The calibration error that these confidences would show if they were honest, by chance alone.
+
+    On few readings even honest confidences have bins whose accuracy is off. Each reading is taken to be right as often
+    as it claims; the mean of many drawn outcomes is what nothing can be expected to come below.
+
+    Args:
+        confidence: (N,) 0 to 1.
+        bins: number of bins.
+        draws: outcomes to draw.
+        seed: of these.
+
+    Returns:
+        0 to 1; NaN without any reading.
+    """
+    confidence = np.asarray(confidence, np.float64)
+    right = np.random.default_rng(seed).random((draws, len(confidence))) < confidence
+    return float(np.mean([expected_calibration_error(confidence, each, bins) for each in right]))
+
+
 @dataclass(frozen=True)
 class ReliabilityBin:
     """One bar of a reliability diagram.

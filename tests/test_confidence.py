@@ -12,6 +12,7 @@ from reader.confidence import (
     expected_calibration_error,
     fit_reading,
     fit_temperature,
+    honest_calibration_error,
     log_odds,
     reading_confidence,
     reading_features,
@@ -156,7 +157,19 @@ def test_expected_calibration_error(confidence, correct, expected, reason):
     assert expected_calibration_error(confidence, correct) == pytest.approx(expected), reason
 
 
+def test_what_chance_alone_makes_of_honest_confidences():
+    # One reading that claims 0.9: it is off by 0.1 nine times in ten, by 0.9 once.
+    assert honest_calibration_error([0.9], draws=20_000) == pytest.approx(0.18, abs=0.01)
+    # Of n readings that claim 0.8 the share that is right has a mean distance of about sqrt(2 p q / pi n) from 0.8.
+    for count in (100, 1600):
+        expected = math.sqrt(2 * 0.8 * 0.2 / math.pi / count)
+        assert honest_calibration_error([0.8] * count) == pytest.approx(expected, rel=0.1)
+    assert honest_calibration_error([1.0, 0.0, 1.0]) == 0
+    assert honest_calibration_error([0.9], seed=1) == honest_calibration_error([0.9], seed=1)
+
+
 def test_calibration_measures_of_nothing_and_of_nonsense():
+    assert math.isnan(honest_calibration_error([]))
     assert math.isnan(expected_calibration_error([], []))
     assert sum(row.count for row in reliability([], [])) == 0
     with pytest.raises(ValueError, match="as many"):
