@@ -27,7 +27,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from archive.journal import photos_done
-from reader.arguments import count
+from reader.arguments import count, whole
 from reader.image import write_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,6 +98,23 @@ class Kill:
     other: int
 
 
+@dataclass
+class Measured:
+    """All that was measured.
+
+    Attributes:
+        alone: photos a second of one process of `recognize.py`, its start included.
+        runs: that nobody disturbed.
+        kills: runs that were killed.
+        without_reading: files a second where nothing is read; None where it was not measured.
+    """
+
+    alone: float
+    runs: list[Run]
+    kills: list[Kill]
+    without_reading: float | None = None
+
+
 def link_photos(sources: Sequence[Path], count: int, folder: Path) -> None:
     """Fills a new folder with `count` photos under names of their own: the sources again and again.
 
@@ -144,15 +161,15 @@ class Started:
             time.sleep(_POLL)
         return time.perf_counter() - self._begun
 
-    def end(self) -> float:
-        """Waits for its end; seconds since its start.
+    def end(self, code: int = 0) -> float:
+        """Waits for its end with an exit code; seconds since its start.
 
         Raises:
-            RunError: it failed.
+            RunError: it ends with another one.
         """
         seconds = self.wait_until(lambda: False)
         said = self.process.stderr.read() if self.process.stderr else ""
-        if self.process.returncode != 0:
+        if self.process.returncode != code:
             raise RunError(f"read_archive.py ended with {self.process.returncode}: {said.strip()[-200:] or 'no word'}")
         return seconds
 
@@ -206,15 +223,23 @@ def _peak(pid: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
-def undisturbed(folder: Path, out: Path, photos: int, workers: int, models: Path | None) -> Run:
+def undisturbed(folder: Path, out: Path, photos: int, workers: int, models: Path | None, code: int = 0) -> Run:
     """Reads all photos of a folder.
+
+    Args:
+        folder: with the photos.
+        out: the table.
+        photos: how many they are.
+        workers: processes that read.
+        models: the bundle's folder; None takes the shipped one.
+        code: the exit code that is right.
 
     Raises:
         RunError: the run fails.
     """
     started = Started(folder, out, workers, models)
     try:
-        seconds = started.end()
+        seconds = started.end(code)
     finally:
         started.kill()
     return Run(photos, workers, seconds, started.driver, out.stat().st_size)
@@ -302,8 +327,25 @@ def lasting_rate(runs: Sequence[Run]) -> float:
     return many.rate / workers
 
 
-def measure(flags: argparse.Namespace, folder: Path) -> tuple[float, list[Run], list[Kill]]:
-    """All that was asked for: photos a second of one process, runs, kills.
+def without_reading(folder: Path, files: int, workers: int, models: Path | None) -> float:
+    """Files a second where nothing is read, since they are no pictures: what listing, Ray and writing rows take.
+
+    Raises:
+        RunError: a run fails.
+    """
+    runs = []
+    for count_of in (files // 4, files):
+        empty = folder / f"empty_{count_of}"
+        empty.mkdir()
+        for number in range(count_of):
+            (empty / f"{number:08d}.jpg").write_bytes(b"no picture")
+        out = folder / f"empty_{count_of}.parquet"
+        runs.append(undisturbed(empty, out, count_of, workers, models, code=1))
+    return workers * lasting_rate(runs)
+
+
+def measure(flags: argparse.Namespace, folder: Path) -> Measured:
+    """All that was asked for.
 
     Raises:
         RunError: a run fails that should not.
@@ -315,26 +357,27 @@ def measure(flags: argparse.Namespace, folder: Path) -> tuple[float, list[Run], 
     counts = sorted(set(flags.counts))
     few = min(counts[0], flags.alone)
     link_photos(sources, few, folder / "alone")
-    alone = one_process(folder / "alone", few, flags.models)
-    runs, kills = [], []
+    measured = Measured(one_process(folder / "alone", few, flags.models), [], [])
     plan = [(photos, workers) for photos in counts for workers in sorted(set(flags.workers))]
     for photos, workers in tqdm(plan, desc="runs", disable=None):
         links = folder / f"photos_{photos}"
         if not links.exists():
             link_photos(sources, photos, links)
-        runs.append(undisturbed(links, folder / f"{photos}_{workers}.parquet", photos, workers, flags.models))
+        measured.runs.append(undisturbed(links, folder / f"{photos}_{workers}.parquet", photos, workers, flags.models))
     if flags.kills:
-        run = next(each for each in runs if each.photos == counts[0] and each.workers == max(flags.workers))
+        run = next(each for each in measured.runs if each.photos == counts[0] and each.workers == max(flags.workers))
         whole = folder / f"{run.photos}_{run.workers}.parquet"
+        links = folder / f"photos_{run.photos}"
         for what in ("worker", "run"):
-            kills.append(
-                killed(what, folder / f"photos_{run.photos}", folder / f"{what}.parquet", whole, run, flags.models)
-            )
-    return alone, runs, kills
+            measured.kills.append(killed(what, links, folder / f"{what}.parquet", whole, run, flags.models))
+    if flags.empty:
+        measured.without_reading = without_reading(folder, flags.empty, max(flags.workers), flags.models)
+    return measured
 
 
-def tables(alone: float, runs: Sequence[Run], kills: Sequence[Kill]) -> str:
+def tables(measured: Measured) -> str:
     """What was measured, as Markdown."""
+    alone, runs, kills = measured.alone, measured.runs, measured.kills
     lines = [
         "| photos | workers | seconds | photos/s | of one recognize.py | MiB of the driver at most |",
         "| --: | --: | --: | --: | --: | --: |",
@@ -364,6 +407,12 @@ def tables(alone: float, runs: Sequence[Run], kills: Sequence[Kill]) -> str:
     for photos in RECKONED:
         hours = photos / rate / 3600
         lines.append(f"| {photos} | {hours:.0f} | {hours / 1000:.1f} | {photos * row.table / row.photos / 2**30:.1f} |")
+    if measured.without_reading is not None:
+        lines += [
+            "",
+            f"Files that are no pictures: {measured.without_reading:.0f} a second. With so many the process that lists "
+            f"them and writes the rows keeps up: with {measured.without_reading / rate:.0f} workers.",
+        ]
     return "\n".join(lines)
 
 
@@ -377,6 +426,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--counts", type=count, nargs="+", default=[500, 2000], metavar="N", help="photos a run (default: 500 2000)")
     add("--workers", type=count, nargs="+", default=[1, 2], metavar="N", help="processes that read (default: 1 2)")
     add("--alone", type=count, default=500, metavar="N", help="photos for recognize.py, at most (default: 500)")
+    add("--empty", type=whole, default=20_000, metavar="N", help="files that are no pictures, 0: none (default: 20000)")
     add("--no_kills", dest="kills", action="store_false", help="kill nothing")
     add("--models", type=Path, metavar="DIR", help="another folder of models than deploy/models")
     add("--json", type=Path, metavar="FILE", help="also write the figures here")
@@ -388,7 +438,7 @@ def main(arguments: list[str] | None = None) -> int:
     flags = parse_arguments(arguments)
     folder = Path(tempfile.mkdtemp(prefix="archive-benchmark-"))
     try:
-        alone, runs, kills = measure(flags, folder)
+        measured = measure(flags, folder)
     except (RunError, OSError) as error:
         print(f"archive.py: {error}", file=sys.stderr)
         return 1
@@ -398,10 +448,9 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     cpus = len(os.sched_getaffinity(0))
-    print(f"{cpus} CPUs\n\n{tables(alone, runs, kills)}")
+    print(f"{cpus} CPUs\n\n{tables(measured)}")
     if flags.json:
-        values = {"cpus": cpus, "alone": alone, "runs": [*map(asdict, runs)], "kills": [*map(asdict, kills)]}
-        write_atomic(flags.json, json.dumps(values, indent=2).encode())
+        write_atomic(flags.json, json.dumps({"cpus": cpus, **asdict(measured)}, indent=2).encode())
     return 0
 
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import archive
-from benchmarks.archive import Kill, Run, compared, lasting_rate, link_photos, tables
+from benchmarks.archive import Kill, Measured, Run, compared, lasting_rate, link_photos, tables
 
 #: Reads ten photos a part, forgets a photo and has one twice when it goes on after a kill, if it is told to.
 READ_ARCHIVE = """
@@ -29,10 +29,12 @@ for part in range(len(photos) // 10):
 if (pathlib.Path(__file__).parent / "careless").exists() and resumed:
     photos = [photos[0], *photos[:-1]]
 worker.kill()
+broken = [path for path in folder.iterdir() if path.read_bytes() == b"no picture"]
 pq.write_table(pa.table({"path": photos, "text": ["1"] * len(photos)}), out)
 for file in parts.iterdir():
     file.unlink()
 parts.rmdir()
+sys.exit(bool(broken))
 """
 RECOGNIZE = """
 import pathlib, sys
@@ -58,7 +60,19 @@ def quick(tmp_path, monkeypatch):
 def test_runs_and_kills(quick, capsys, careless):
     if careless:
         (quick / "careless").touch()
-    flags = ["--photos", str(quick / "photos"), "--counts", "40", "20", "--workers", "2", "--alone", "7"]
+    flags = [
+        "--photos",
+        str(quick / "photos"),
+        "--counts",
+        "40",
+        "20",
+        "--workers",
+        "2",
+        "--alone",
+        "7",
+        "--empty",
+        "40",
+    ]
     assert archive.main([*flags, "--json", str(quick / "figures.json")]) == 0
     figures = json.loads((quick / "figures.json").read_text())
     assert [(run["photos"], run["workers"]) for run in figures["runs"]] == [(20, 2), (40, 2)]
@@ -67,6 +81,7 @@ def test_runs_and_kills(quick, capsys, careless):
     assert (worker["what"], worker["missing"], worker["twice"], worker["other"]) == ("worker", 0, 0, 0)
     assert (whole["what"], whole["missing"], whole["twice"]) == ("run", careless, careless)
     assert all(kill["photos"] == 20 and kill["done"] == 10 for kill in figures["kills"])
+    assert figures["without_reading"] > 0
     shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert len(shown) == 4 + 4 + 4
 
@@ -92,7 +107,7 @@ def test_what_lasts_leaves_the_start_out():
     runs = [Run(100, 1, 30.0, 1.0, 9), Run(100, 2, 20.0, 1.0, 9), Run(500, 2, 60.0, 1.0, 9)]
     assert lasting_rate(runs) == 5.0, "400 photos more took 40 seconds of two workers"
     assert lasting_rate(runs[:1]) == pytest.approx(100 / 30)
-    reckoned = tables(2.0, runs, [Kill("run", 100, 40, 33.0, 20.0, 0, 0, 0)]).splitlines()[-2:]
+    reckoned = tables(Measured(2.0, runs, [Kill("run", 100, 40, 33.0, 20.0, 0, 0, 0)])).splitlines()[-2:]
     assert reckoned == ["| 1000000 | 56 | 0.1 | 0.0 |", "| 100000000 | 5556 | 5.6 | 0.0 |"]
 
 
