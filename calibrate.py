@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from reader.arguments import probability
 from reader.bundle import DEFAULT_FOLDER
 from training.flags import positive, rate
 
@@ -47,6 +48,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--names", type=Path, help="file with one photo name a line: only these")
     made.add_argument("--held_out", type=Path, nargs="+", help="TFDS sets: only photos of their validation split")
     made.add_argument("--made", type=int, default=0, metavar="N", help="and N photos made here (default: %(default)s)")
+    made.add_argument(
+        "--threshold",
+        type=probability,
+        default=0.1,
+        metavar="P",
+        help="readings below this confidence are rejected unless --min_confidence is given (default: %(default)s)",
+    )
     made.add_argument("--seed", type=int, default=31, help="of those; none that was trained on (default: %(default)s)")
     return _with_common(made)
 
@@ -115,7 +123,8 @@ def _meters(args: argparse.Namespace) -> dict[str, Any]:
         names = held_out(args.held_out) if names is None else names & held_out(args.held_out)
     if args.made < 0:
         raise ValueError(f"--made: a number of photos, 0 or more, wanted; {args.made} came")
-    return calibrate(args.data, args.sets, args.split, names, args.models, not args.dry_run, args.made, args.seed)
+    write, made = not args.dry_run, (args.made, args.seed)
+    return calibrate(args.data, args.sets, args.split, names, args.models, write, *made, args.threshold)
 
 
 def _lines(args: argparse.Namespace) -> dict[str, Any]:

@@ -36,7 +36,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("out", type=_table, metavar="OUT", help="the table of readings: .parquet or .csv")
     add("--models", type=Path, metavar="DIR", help="another folder of weights than deploy/models")
     add("--decimals", type=whole, metavar="N", help="the meters' number of decimals, where you know it")
-    add("--min_confidence", type=probability, default=0.0, metavar="P", help="reject readings below it, 0 to 1")
+    add(
+        "--min_confidence",
+        type=probability,
+        metavar="P",
+        help="reject readings below it, 0 to 1 (default: the models' threshold)",
+    )
     add("--limit", type=count, metavar="N", help="only the first N photos")
     add("--workers", type=count, metavar="N", help="processes that read (default: one a core)")
     add("--address", metavar="HOST:PORT", help="read on this Ray cluster (or auto); all its machines must see SOURCE")

@@ -38,7 +38,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--models", type=Path, metavar="DIR", help="another folder of weights than deploy/models")
     parser.add_argument("--decimals", type=whole, metavar="N", help="the meter's number of decimals, where you know it")
     parser.add_argument(
-        "--min_confidence", type=probability, default=0.0, metavar="P", help="reject readings below it, 0 to 1"
+        "--min_confidence",
+        type=probability,
+        metavar="P",
+        help="reject readings below it, 0 to 1 (default: the models' threshold)",
     )
     parser.add_argument(
         "--runtime",

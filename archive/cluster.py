@@ -50,7 +50,7 @@ class RemoteLedger:
 class Worker:
     """A worker's process: loads the networks once, then reads batches."""
 
-    def __init__(self, files: Any, model: str, decimals: int | None, min_confidence: float, ledger: Any) -> None:
+    def __init__(self, files: Any, model: str, decimals: int | None, min_confidence: float | None, ledger: Any) -> None:
         import ray
 
         reader = load_reader(ray.get(files), min_confidence)
@@ -172,7 +172,7 @@ def readings(
     files: dict[str, bytes],
     model: str,
     decimals: int | None,
-    min_confidence: float,
+    min_confidence: float | None,
 ) -> Iterator[pa.Table]:
     """The rows of all batches, a table a batch, in the order in which they are done.
 
@@ -182,7 +182,7 @@ def readings(
         files: of the networks, by name.
         model: their hash.
         decimals: of the meters, where known.
-        min_confidence: readings below are rejected.
+        min_confidence: readings below are rejected; None takes the models' threshold.
     """
     import ray
     import ray.data

@@ -36,7 +36,7 @@ class Job:
         out: the file of rows, .parquet or .csv.
         models: the bundle's folder; None takes the shipped one.
         decimals: of the meters, where known.
-        min_confidence: readings below are rejected.
+        min_confidence: readings below are rejected; None takes the models' threshold.
         limit: at most so many photos; None for all.
         workers: processes that read; None takes one a core.
         address: of a Ray cluster; None reads on this machine.
@@ -51,7 +51,7 @@ class Job:
     out: Path
     models: Path | None = None
     decimals: int | None = None
-    min_confidence: float = 0.0
+    min_confidence: float | None = None
     limit: int | None = None
     workers: int | None = None
     address: str | None = None

@@ -49,7 +49,7 @@ class Settings:
         source: where the photos are.
         limit: at most so many; None for all.
         decimals: of the meters, where known.
-        min_confidence: readings below are rejected.
+        min_confidence: readings below are rejected; None for those below the models' threshold.
         model: hash of the networks' files.
         previous: hash of the file of previous readings; "" without one.
         meter_pattern: finds the meter's id in a photo's path; "" without previous readings.
@@ -60,7 +60,7 @@ class Settings:
     source: str
     limit: int | None
     decimals: int | None
-    min_confidence: float
+    min_confidence: float | None
     model: str
     previous: str = ""
     meter_pattern: str = ""

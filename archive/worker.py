@@ -139,7 +139,7 @@ def model_hash(files: Mapping[str, bytes]) -> str:
     return total.hexdigest()[:16]
 
 
-def load_reader(files: Mapping[str, bytes], min_confidence: float) -> MeterReader:
+def load_reader(files: Mapping[str, bytes], min_confidence: float | None) -> MeterReader:
     """A reader on the files of a bundle, on one thread: there is a worker for each core."""
     import cv2
 

@@ -45,7 +45,7 @@ EXAMPLES = """examples:
 def measure(reader: MeterReader, folder: Path, chosen: Iterable[dict[str, Any]], failures: Path | None) -> SetResult:
     """Reads every record in every way; a broken picture is left out with a line on stderr."""
     result = SetResult()
-    alone = MeterReader(reader.stage1, reader.stage2, reader.bundle) if reader.line is not None else None
+    alone = MeterReader(reader.stage1, reader.stage2, reader.bundle, 0.0) if reader.line is not None else None
     for record in tqdm(list(chosen), desc=folder.name, unit="photo", leave=False, disable=None):
         try:
             photo = open_photo(folder / record["image"])
@@ -157,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
 
             reader = keras_reader(args.stage1, args.stage2)
         else:
-            reader = MeterReader.load(args.models, args.runtime, threads=args.threads, use_line=not args.no_line)
+            reader = MeterReader.load(args.models, args.runtime, 0.0, args.threads, use_line=not args.no_line)
         results, root = _run(reader, args)
         print(report(results))
         if args.json:

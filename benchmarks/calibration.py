@@ -55,6 +55,7 @@ def calibrate(
     write: bool = True,
     made: int = 0,
     seed: int = 0,
+    threshold: float = 0.0,
 ) -> dict[str, Any]:
     """Fits digit temperature and reading confidence; returns what was fitted and how well it holds.
 
@@ -71,6 +72,7 @@ def calibrate(
         write: whether bundle.json gets the numbers.
         made: how many photos are made beside them.
         seed: of those; one that no training set was made with.
+        threshold: readings below this confidence are rejected where nobody asks for less.
 
     Raises:
         ValueError: nothing to fit on.
@@ -89,7 +91,7 @@ def calibrate(
     rows, correct = np.array([row for row, _, _ in plain]), np.array([right for _, right, _ in plain])
     used = FEATURES if reader.line is None else (*FEATURES, LINE_FEATURE)
     intercept, weights = fit_reading(rows, correct, used)
-    fitted = replace(first, reading_intercept=intercept, reading_weights=weights)
+    fitted = replace(first, reading_intercept=intercept, reading_weights=weights, threshold=threshold)
     confidence = [reading_confidence(reading, row, fitted) for row, _, reading in plain]
     if write:
         save_bundle(replace(load_bundle(models), calibration=fitted), models)
@@ -102,6 +104,10 @@ def calibrate(
         "reading_intercept": intercept,
         "reading_weights": weights,
         "readings_right": float(correct.mean()),
+        "below_threshold": {
+            "right": sum(bool(right) for sure, right in zip(confidence, correct, strict=True) if sure < threshold),
+            "wrong": sum(not right for sure, right in zip(confidence, correct, strict=True) if sure < threshold),
+        },
         "calibration_error_on_the_fitted_photos": expected_calibration_error(confidence, correct),
     }
 

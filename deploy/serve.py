@@ -74,7 +74,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--max_megapixels", type=_between(1, 1000), default=64, help="of a picture, before decoding (default: 64)"
     )
     parser.add_argument(
-        "--min_confidence", type=probability, default=0.0, metavar="P", help="reject readings below it, 0 to 1"
+        "--min_confidence",
+        type=probability,
+        metavar="P",
+        help="reject readings below it, 0 to 1 (default: the models' threshold)",
     )
     parser.add_argument(
         "--cors_origin", action="append", default=[], metavar="ORIGIN", help="web origin that may call; repeatable"

@@ -48,16 +48,20 @@ class Calibration:
         digit_bias: logit of "none of the ten digits".
         reading_intercept: of the logistic regression for the whole reading.
         reading_weights: its weights by the names in `READING_FEATURES`; what is missing is 0.
+        threshold: a less sure reading is rejected unless the caller says how sure it must be.
     """
 
     digit_temperature: float = 1.0
     digit_bias: float = 0.0
     reading_intercept: float = 0.0
     reading_weights: Mapping[str, float] = field(default_factory=lambda: {"product": 1.0})
+    threshold: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.digit_temperature > 0:
             raise ValueError(f"digit_temperature is above 0, not {self.digit_temperature}")
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold lies in 0 to 1, not {self.threshold}")
         unknown = set(self.reading_weights) - set(READING_FEATURES)
         if unknown:
             raise ValueError(f"unknown features {sorted(unknown)}; known are {list(READING_FEATURES)}")

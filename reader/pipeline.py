@@ -93,10 +93,12 @@ class MeterReader:
         stage1: Network,
         stage2: Network,
         bundle: Bundle,
-        min_confidence: float = 0.0,
+        min_confidence: float | None = None,
         line: LineReader | None = None,
         points: PointReader | None = None,
     ) -> None:
+        if min_confidence is None:
+            min_confidence = bundle.calibration.threshold
         if not 0 <= min_confidence <= 1:
             raise ValueError(f"min_confidence lies in 0 to 1, not {min_confidence}")
         self.stage1 = stage1
@@ -111,7 +113,7 @@ class MeterReader:
         cls,
         path: str | os.PathLike[str] | None = None,
         runtime: str = "auto",
-        min_confidence: float = 0.0,
+        min_confidence: float | None = None,
         threads: int | None = None,
         use_line: bool = True,
         device: str = "auto",
@@ -121,7 +123,8 @@ class MeterReader:
         Args:
             path: the bundle's folder; None takes deploy/models.
             runtime: one of `reader.runtime.RUNTIMES`, or "auto".
-            min_confidence: readings below this confidence are rejected.
+            min_confidence: readings below this confidence are rejected; None takes the bundle's threshold, below which
+                a reading is more likely an accident.
             threads: CPU threads for each network; None takes as many as this process may use.
             use_line: read displays as lines too, where the bundle has a line reader for "display".
             device: one of `reader.runtime.DEVICES`.

@@ -80,8 +80,21 @@ def test_meters_are_fitted_and_the_bundle_gets_the_numbers(meters, models, monke
     assert after.calibration.reading_weights == told["reading_weights"]
     assert set(told["reading_weights"]) == {"product", "weakest_digit", "decimal_point", "display", "agreement"}
     assert replace(after, calibration=before.calibration) == before, "nothing else changed"
+    assert after.calibration.threshold == 0.1 and told["below_threshold"] == {"right": 0, "wrong": 0}
     # All readings look alike, and eight of ten are right: that is what a confidence can say.
     assert told["calibration_error_on_the_fitted_photos"] < 0.05
+
+
+def test_a_threshold_of_ones_own(meters, models, monkeypatch, capsys):
+    see(monkeypatch)
+    flags = ["--data", str(meters), "--sets", "water", "--models", str(models), "--threshold", "0.95"]
+    assert calibrate.main(flags) == 0
+    # All readings look alike, and eight of ten are right.
+    assert json.loads(capsys.readouterr().out)["below_threshold"] == {"right": 8, "wrong": 2}
+    assert load_bundle(models).calibration.threshold == 0.95
+    with pytest.raises(SystemExit):
+        calibrate.main([*flags[:-1], "2"])
+    assert "'2' is not a number from 0 to 1" in capsys.readouterr().err
 
 
 def test_where_displays_are_read_as_lines_that_opinion_gets_a_weight(meters, models, monkeypatch):

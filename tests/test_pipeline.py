@@ -251,6 +251,18 @@ def test_min_confidence_is_checked():
         meter_reader(min_confidence=50)
 
 
+def test_the_models_say_which_readings_are_too_unsure_where_nobody_else_does():
+    photo, _ = photo_of("123", UPRIGHT)
+    plain = meter_reader().read(photo)
+    assert plain.success and plain.confidence < 0.99
+    strict = dataclasses.replace(bundle(), calibration=Calibration(threshold=0.99))
+    refused = MeterReader(FakeStage1(), FakeStage2(), strict).read(photo)
+    assert (refused.text, refused.rejected_text, refused.reason) == ("", "123", "low_confidence")
+    assert MeterReader(FakeStage1(), FakeStage2(), strict, min_confidence=0.0).read(photo).text == "123"
+    with pytest.raises(ValueError, match="threshold"):
+        Calibration(threshold=1.5)
+
+
 SQUARE = np.array([[0, 0], [40, 0], [40, 10], [0, 10]], float)
 
 

@@ -552,7 +552,7 @@ def production(tmp_path):
     log = tmp_path / "log"
     with log.open("w") as file:
         server = subprocess.Popen(
-            [*command, "--workers", "2", "--threads", "1", "--timeout", "3"], cwd=ROOT / "deploy", stderr=file
+            [*command, "--workers", "2", "--threads", "1", "--timeout", "6"], cwd=ROOT / "deploy", stderr=file
         )
     try:
         wait_for(lambda: len(re.findall("models loaded", log.read_text())) == 2)
@@ -598,7 +598,7 @@ def test_the_production_server(production):
     assert fetch(f"{address}/recognize", PNG)[1]["text"] == READING
 
     status, values = answer_of(begin_request(port))
-    assert status == 408 and "within 3 seconds" in values["error"] and values["request_id"]
+    assert status == 408 and "within 6 seconds" in values["error"] and values["request_id"]
 
     # Readings of both workers, and of one that is gone, are counted together; its requests are in flight no more.
     for _ in range(9):

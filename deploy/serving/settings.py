@@ -18,7 +18,7 @@ class Settings:
         runtime: "auto", "onnx" or "savedmodel".
         device: "auto", "cpu" or "gpu".
         threads: CPU threads of each network; None takes all.
-        min_confidence: less sure readings are rejected, 0 to 1.
+        min_confidence: less sure readings are rejected, 0 to 1; None takes the models' threshold.
         at_once: photos read at the same time by one process.
         max_waiting: requests that may wait for their turn in one process; more are refused with 503.
         timeout: seconds a request may wait for its turn or its body, and a reading may take, before it counts as stuck.
@@ -35,7 +35,7 @@ class Settings:
     runtime: str = "auto"
     device: str = "auto"
     threads: int | None = None
-    min_confidence: float = 0.0
+    min_confidence: float | None = None
     at_once: int = 2
     max_waiting: int = 16
     timeout: float = 30.0
