@@ -53,6 +53,10 @@ for name in toloka_water iaoqian_water jorvkve_electric anhkhoitran_electric yuv
 done
 for name in jorvkve_electric anhkhoitran_electric; do set_of "$name" "$data/$name/manifest.jsonl" 2; done
 [ -d "$work/made" ] || $python synthesize.py meters --count 3000 --seed 100 --out "$work/made"
+[ -d "$work/made101" ] || $python synthesize.py meters --count 4800 --seed 101 --out "$work/made101"
+[ -d "$work/made102" ] || $python synthesize.py meters --count 5000 --seed 102 --out "$work/made102"
+[ -d "$work/scenes7" ] || $python synthesize.py scenes --count 1500 --seed 7 --out "$work/scenes7"
+[ -d "$work/scenes8" ] || $python synthesize.py scenes --count 2500 --seed 8 --out "$work/scenes8"
 [ -d "$work/displays" ] || $python synthesize.py displays --count 7000 --seed 11 --out "$work/displays"
 [ -d "$work/displays12" ] || $python synthesize.py displays --count 8000 --seed 12 --out "$work/displays12"
 for stage in 1 2; do
@@ -60,14 +64,19 @@ for stage in 1 2; do
         --labels "$work/made/stage$stage/labels.json" --images "$work/made/stage$stage/images" --out "$work/sets/made" \
         --split 0.93 0.07 0 $([ $stage = 1 ] && echo --size 640)
 done
+for name in made101 made102 scenes7 scenes8; do
+    [ -d "$work/sets/$name" ] || $python make_dataset.py stage1 --labels "$work/$name/stage1/labels.json" \
+        --images "$work/$name/stage1/images" --out "$work/sets/$name" --split 0.97 0.03 0 --size 640
+done
 for name in displays displays12; do
     [ -d "$work/sets/$name" ] || $python make_dataset.py stage2 --labels "$work/$name/stage2/labels.json" \
         --images "$work/$name/stage2/images" --out "$work/sets/$name" --split 0.97 0.03 0
 done
 
 s=$work/sets
-train 1 129 50 32 --dataset_path "$s/toloka_water" "$s/iaoqian_water" "$s/jorvkve_electric" "$s/anhkhoitran_electric" \
-    "$s/yuva_eb_lcd_electric" "$s/made" --mix 2 1 0.8 0.3 0.5 3
+train 1 219 50 32 --max_side 512 --dataset_path "$s/toloka_water" "$s/iaoqian_water" "$s/jorvkve_electric" \
+    "$s/anhkhoitran_electric" "$s/yuva_eb_lcd_electric" "$s/made" "$s/made101" "$s/made102" "$s/scenes7" "$s/scenes8" \
+    --mix 2.2 1 0.8 0.3 0.5 1 1.5 1.6 0.3 0.5
 
 digits="$data/haverland_digits/manifest.jsonl $data/ardiloot_digits/manifest.jsonl"
 stage2() { # stage2 EPOCHS MIX SETS...
