@@ -221,7 +221,7 @@ def _compare(
     if folder is not None:
         answers["savedmodel"] = savedmodel_network(folder / stage / "1")(batch)
     for name, answer in answers.items():
-        difference = largest_difference(_boxes_only(truth, truth), _boxes_only(answer, truth))
+        difference = largest_difference(boxes_only(truth, truth), boxes_only(answer, truth))
         print(f"{stage} {name}: at most {difference:.1e} from Keras")
         if not difference <= TOLERANCE:  # NaN is no agreement
             raise MismatchError(f"{stage} as {name} differs from Keras by {difference:.2g}; at most {TOLERANCE} wanted")
@@ -229,7 +229,7 @@ def _compare(
     return checks
 
 
-def _boxes_only(outputs: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def boxes_only(outputs: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """All probabilities, and the places of what could be a box by Keras' `truth`; 0 elsewhere, but NaN stays."""
     found = truth["probabilities"].max(-1) > FAINT  # (B, A)
     kept = {}

@@ -96,7 +96,7 @@ def quantize_onnx(
 
 
 def largest_difference(first: Outputs, second: Outputs) -> float:
-    """The largest absolute difference between two answers: pixels for places, 1 for probabilities.
+    """The largest absolute difference between two answers: pixels for places, 1 for probabilities; NaN where one is.
 
     Raises:
         ValueError: other names or shapes.
@@ -104,7 +104,10 @@ def largest_difference(first: Outputs, second: Outputs) -> float:
     shapes = [{name: np.shape(value) for name, value in outputs.items()} for outputs in (first, second)]
     if shapes[0] != shapes[1]:
         raise ValueError(f"outputs {shapes[1]}; wanted {shapes[0]}")
-    return max(float(np.abs(np.asarray(first[name]) - np.asarray(second[name])).max(initial=0.0)) for name in first)
+    # Python's max would lose a NaN that is not the first.
+    return float(
+        np.max([np.abs(np.asarray(first[name]) - np.asarray(second[name])).max(initial=0.0) for name in first])
+    )
 
 
 def milliseconds(network: Callable[[UInt8], Outputs], picture: UInt8, runs: int = 12) -> float:
