@@ -1,6 +1,7 @@
 """The server: every form of input, every way to be refused, and what it tells about itself."""
 
 import base64
+import http.client
 import io
 import json
 import logging
@@ -503,6 +504,15 @@ def test_wrong_flags_and_missing_models_get_one_line(arguments, words):
 
 
 @pytest.mark.parametrize(
+    ("workers", "cpus", "threads"), [(1, 1, 1), (2, 2, 2), (4, 4, 2), (8, 8, 2), (8, 32, 4), (1, 4, 4), (64, 2, 2)]
+)
+def test_threads_of_a_process(workers, cpus, threads):
+    from serve import _threads
+
+    assert _threads(workers, cpus) == threads
+
+
+@pytest.mark.parametrize(
     ("limit", "expected"),
     [("200000 100000", 2), ("50000 100000", 1), ("max 100000", 6), ("", 6), (None, 6), ("9900000 100000", 6)],
 )
@@ -517,7 +527,7 @@ def test_a_containers_limit_counts(tmp_path, monkeypatch, limit, expected):
     processes = [serve._workers(*each) for each in (("onnx", "auto"), ("savedmodel", "auto"), ("onnx", "gpu"))]
     assert processes == [expected, 1, 1]
     settings = serve.settings_from(serve.parse_arguments([]), processes[0])
-    assert settings.threads == 1
+    assert settings.threads == min(2, expected)
 
 
 def fetch(url, data=None):
@@ -622,6 +632,26 @@ def test_the_production_server(production):
     assert answer_of(connection)[1]["text"] == READING, "what is in flight is finished"
     assert server.wait(60) == 0
     assert fetch(f"{address}/health")[0] == 0, "and nothing new is taken"
+
+
+def test_a_connection_outlives_what_is_refused(production):
+    """Errors that come before a body was looked at do not end the connection unannounced, nor hide behind the body."""
+    port, _, _ = production
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    for _ in range(3):
+        connection.request("POST", "/nowhere", bytes(3_000_000))
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("Connection")) == (404, "keep-alive"), answer.read()
+        assert "request_id" in json.loads(answer.read())
+    connection.request("POST", "/recognize", PNG, {"Content-Type": "image/png"})
+    assert json.loads(connection.getresponse().read())["text"] == READING
+    connection.close()
+
+    for length in ("Content-Length: 1000000000", "Transfer-Encoding: chunked"):
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as raw:
+            raw.sendall(f"POST /nowhere HTTP/1.1\r\nHost: a\r\n{length}\r\n\r\n".encode())
+            head = raw.recv(65536)
+        assert head.startswith(b"HTTP/1.1 404") and b"Connection: close" in head
 
 
 def busy(address):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import uuid
@@ -160,6 +161,8 @@ def _add_around(app: OpenAPI, settings: Settings, metrics: Metrics) -> None:
 
     @app.after_request
     def end(response: Response) -> Response:
+        if response.status_code >= 400:
+            _take_rest(settings)
         response.headers["X-Request-ID"] = g.request_id
         safe_headers(response)
         allow_origin(response, settings)
@@ -184,6 +187,17 @@ def _add_around(app: OpenAPI, settings: Settings, metrics: Metrics) -> None:
     def leave(error: BaseException | None) -> None:
         if g.pop("counted", False):
             metrics.in_flight.dec()
+
+
+def _take_rest(settings: Settings) -> None:
+    """Reads what an error left unread of the body: a client that is still sending would not see the answer.
+
+    What is too large, or in chunks, stays; the connection is then closed.
+    """
+    if 0 < (request.content_length or 0) <= settings.max_body:
+        with contextlib.suppress(OSError, HTTPException):  # it does not come: the answer is sent all the same
+            while request.stream.read(65536):
+                pass
 
 
 def _add_errors(app: OpenAPI, settings: Settings) -> None:

@@ -8,14 +8,18 @@ body must have arrived by a deadline, however slowly they trickle in, and an ans
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 from time import monotonic
 from typing import Any
 
+from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.workers.gthread import ThreadWorker
 
 #: Seconds for the first line and the headers of a request. gunicorn's wait for the first byte, 5 seconds, counts too.
 HEAD_SECONDS = 10
+#: A body that the application left unread is taken off the connection up to so many bytes; then it is closed.
+_DRAINED = 64 * 1024
 _MESSAGE = b'{"error": "the head of the request did not arrive within %d seconds"}\n' % HEAD_SECONDS
 _LATE_HEAD = (
     b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nConnection: close\r\n"
@@ -85,4 +89,16 @@ class TimedWorker(ThreadWorker):  # type: ignore[misc]
     def handle_request(self, req: Any, conn: Any) -> Any:
         """The head is there; now comes the body, which the application receives."""
         conn.sock.begin(self.body_seconds, head=False)
+        # Asked when the answer's headers are written: it says so where the connection will be closed after it. A client
+        # that was told nothing would send its next request into a closed connection.
+        ends = req.should_close
+        req.should_close = lambda: ends() or _left(req) > _DRAINED
         return super().handle_request(req, conn)
+
+
+def _left(req: Any) -> float:
+    """How many bytes of a request's body nobody has read; infinite where nobody knows."""
+    reader = req.body.reader
+    if req.body.failed or (isinstance(reader, ChunkedReader) and reader.parser is not None):
+        return math.inf
+    return float(reader.length) if isinstance(reader, LengthReader) else 0.0
