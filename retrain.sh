@@ -52,17 +52,20 @@ for name in toloka_water iaoqian_water jorvkve_electric anhkhoitran_electric yuv
     set_of "$name" "$data/$name/manifest.jsonl" 1 --size 640
 done
 for name in jorvkve_electric anhkhoitran_electric; do set_of "$name" "$data/$name/manifest.jsonl" 2; done
-[ -d "$work/made" ] || $python synthesize.py meters --count 3000 --seed 100 --out "$work/made"
-[ -d "$work/made101" ] || $python synthesize.py meters --count 4800 --seed 101 --out "$work/made101"
-[ -d "$work/made102" ] || $python synthesize.py meters --count 5000 --seed 102 --out "$work/made102"
-[ -d "$work/made201" ] || $python synthesize.py meters --count 7000 --seed 201 --out "$work/made201"
-[ -d "$work/made202" ] || $python synthesize.py meters --count 7000 --seed 202 --out "$work/made202"
-[ -d "$work/scenes203" ] || $python synthesize.py scenes --count 4000 --seed 203 --out "$work/scenes203"
-[ -d "$work/displays211" ] || $python synthesize.py displays --count 36000 --seed 211 --out "$work/displays211"
-[ -d "$work/scenes7" ] || $python synthesize.py scenes --count 1500 --seed 7 --out "$work/scenes7"
-[ -d "$work/scenes8" ] || $python synthesize.py scenes --count 2500 --seed 8 --out "$work/scenes8"
-[ -d "$work/displays" ] || $python synthesize.py displays --count 7000 --seed 11 --out "$work/displays"
-[ -d "$work/displays12" ] || $python synthesize.py displays --count 8000 --seed 12 --out "$work/displays12"
+made() { # made NAME KIND COUNT SEED
+    [ -d "$work/$1" ] || $python synthesize.py "$2" --count "$3" --seed "$4" --out "$work/$1"
+}
+made made meters 3000 100
+made made101 meters 4800 101
+made made102 meters 5000 102
+made made201 meters 7000 201
+made made202 meters 7000 202
+made scenes7 scenes 1500 7
+made scenes8 scenes 2500 8
+made scenes203 scenes 4000 203
+made displays displays 7000 11
+made displays12 displays 8000 12
+made displays211 displays 36000 211
 for stage in 1 2; do
     [ -d "$work/sets/made/meter_values_dataset_stage$stage" ] || $python make_dataset.py "stage$stage" \
         --labels "$work/made/stage$stage/labels.json" --images "$work/made/stage$stage/images" --out "$work/sets/made" \
@@ -73,12 +76,11 @@ for name in made101 made102 made201 made202 scenes7 scenes8 scenes203; do
         --labels "$work/$name/stage1/labels.json" \
         --images "$work/$name/stage1/images" --out "$work/sets/$name" --split 0.97 0.03 0 --size 640
 done
-[ -d "$work/sets/made201/meter_values_dataset_stage2" ] || $python make_dataset.py stage2 \
-    --labels "$work/made201/stage2/labels.json" --images "$work/made201/stage2/images" --out "$work/sets/made201" \
-    --split 0.97 0.03 0
-for name in displays displays12 displays211; do
-    [ -d "$work/sets/$name" ] || $python make_dataset.py stage2 --labels "$work/$name/stage2/labels.json" \
-        --images "$work/$name/stage2/images" --out "$work/sets/$name" --split 0.97 0.03 0
+# The photos of seed 201 show their displays to stage 2 as well.
+for name in made201 displays displays12 displays211; do
+    [ -d "$work/sets/$name/meter_values_dataset_stage2" ] || $python make_dataset.py stage2 \
+        --labels "$work/$name/stage2/labels.json" --images "$work/$name/stage2/images" --out "$work/sets/$name" \
+        --split 0.97 0.03 0
 done
 
 s=$work/sets
@@ -145,10 +147,11 @@ line captcha 14 9000 captcha_v2 "1 2"
 line plate 291 30000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "0.8 1.6 1.2 0.8 3.6" --balance 0.5
 line handwritten 253 60000 handwritten_meza "1 3"
 line price 10 5000 prices_rub "1 2"
-train_line display 192 $(displays 1) $lcds $more --mix 1.4 1.4 0.35 0.6 0.4 0.15 0.9 0.9 0.8 0.35 0.9 2.7 1.4 --digits $digits
+train_line display 192 $(displays 1) $lcds $more --digits $digits \
+    --mix 1.4 1.4 0.35 0.6 0.4 0.15 0.9 0.9 0.8 0.35 0.9 2.7 1.4
 
 # The gaps between digits; jorvkve and anhkhoitran do not tell red decimals apart.
-[ -d "$work/displays13" ] || $python synthesize.py displays --count 16000 --seed 13 --out "$work/displays13"
+made displays13 displays 16000 13
 [ -d "$s/displays13" ] || $python make_dataset.py stage2 --labels "$work/displays13/stage2/labels.json" \
     --images "$work/displays13/stage2/images" --out "$s/displays13" --split 0.98 0.02 0
 told="$s/toloka_water-full_photo-1 $s/toloka_water-display_crop-1 $s/iaoqian_water-full_photo-1"
