@@ -216,7 +216,9 @@ class Readings:
         data = [Path(photo).read_bytes() for photo in photos]
         course, start = [], perf_counter()
         for number in range(count):
-            self.timed.read(data[number % len(data)])
+            # Not timed: photos whose methods are noted hold themselves, and lie about until the next collection.
+            self.reader.read(data[number % len(data)])
+            self.timed.events.clear()
             if (number + 1) % max(1, count // 100) == 0:
                 course.append(resident())
         return {"readings": count, "seconds": perf_counter() - start, "memory": course}
