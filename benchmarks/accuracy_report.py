@@ -34,6 +34,7 @@ _COLUMNS = (
     "class",
     "reading, true corners",
     "reading, end to end",
+    "or one off in the last place",
     f"least sure {100 * _TABLE_REJECTED:.0f} % rejected",
     "legible kept",
     "digits right",
@@ -67,6 +68,7 @@ def table(results: Mapping[str, SetResult]) -> str:
                 _share(r.classes),
                 _share(r.given),
                 _share(r.whole),
+                _share(r.nearly),
                 str(r.after_rejecting(_TABLE_REJECTED)) if r.photos else "-",
                 _share(r.kept),
                 digits,
@@ -110,6 +112,7 @@ def figures(results: Mapping[str, SetResult]) -> dict[str, Any]:
         name: {
             "right": sum(r.whole),
             "of": len(r.whole),
+            "right_or_one_off": sum(r.nearly),
             "given_right": sum(r.given),
             "given_of": len(r.given),
             "legible_kept": sum(r.kept),

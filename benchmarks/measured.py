@@ -15,14 +15,16 @@ import numpy.typing as npt
 
 from reader.confidence import Coverage, expected_calibration_error, honest_calibration_error, risk_coverage
 from reader.geometry import orientation, quad_iou
-from reader.metrics import CharacterErrorRate, CornerAccuracy, Share, as_number, same_number, share_of
+from reader.metrics import CharacterErrorRate, CornerAccuracy, Share, as_number, one_off, same_number, share_of
 from reader.types import ILLEGIBLE, NO_DISPLAY, Float32, Result
 
 #: Corners that overlap the true ones by more (IoU) are good.
 GOOD_CORNERS = 0.75
 #: What loses a reading, in the order in which they are asked.
-REFUSED, POINT, STAGE1, STAGE2, UNKNOWN = "refused", "decimal point", "stage 1", "stage 2", "unknown"
-CAUSES: tuple[str, ...] = (REFUSED, POINT, STAGE1, STAGE2, UNKNOWN)
+REFUSED, POINT, LAST, STAGE1, STAGE2, UNKNOWN = (
+    "refused", "decimal point", "one off in the last place", "stage 1", "stage 2", "unknown",
+)  # fmt: skip
+CAUSES: tuple[str, ...] = (REFUSED, POINT, LAST, STAGE1, STAGE2, UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Measured:
             return REFUSED
         if same_digits(self.result.text, self.truth):
             return POINT
+        if one_off(self.result.text, self.truth):
+            return LAST
         if self.given is None:
             return UNKNOWN
         return STAGE1 if self.whole and same_number(self.given, self.truth) else STAGE2
@@ -136,6 +140,11 @@ class SetResult:
     def whole(self) -> list[bool]:
         """Whether each reading was right from the photo alone."""
         return [each.right for each in self.photos]
+
+    @property
+    def nearly(self) -> list[bool]:
+        """Whether each reading from the photo alone was right, or wrong by one in the last place."""
+        return [each.right or each.cause == LAST for each in self.photos]
 
     @property
     def confidences(self) -> list[float]:

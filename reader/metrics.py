@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +71,17 @@ def same_number(answer: str, truth: str) -> bool:
     """Whether two readings are the same number; a reading with unknown digits or none at all equals nothing."""
     digits = answer.replace(".", "", 1)
     return digits.isascii() and digits.isdigit() and as_number(answer) == as_number(truth)
+
+
+def one_off(answer: str, truth: str) -> bool:
+    """Whether two readings differ by exactly one in the last place, as of a drum between two digits they may.
+
+    The last place is that of the reading with more decimals; a reading with unknown digits or none at all never does.
+    """
+    if any(not text.replace(".", "", 1).isdecimal() or not text.isascii() for text in (answer, truth)):
+        return False
+    last = Decimal(1).scaleb(-max(len(text.partition(".")[2]) for text in (answer, truth)))
+    return abs(Decimal(answer) - Decimal(truth)) == last
 
 
 def align(answer: str, truth: str) -> list[tuple[str, str]]:

@@ -105,6 +105,7 @@ class Shot:
             exposure=min(max(self.exposure * 1.7, 0.5), 1.0),
             falloff=self.falloff * 0.5,
             gamma=min(self.gamma, 1.0),
+            saturation=max(self.saturation, 0.7),
             defocus=self.defocus * 0.4,
             motion=(length * 0.4, angle),
             noise=self.noise * 0.5,

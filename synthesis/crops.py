@@ -9,7 +9,8 @@ import numpy as np
 
 from reader.geometry import MARGIN
 from reader.types import UInt8
-from synthesis.display import draw_display
+from synthesis.display import DisplayArt, draw_display
+from synthesis.legibility import decimals_show
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class MadeDisplay:
 def make_display(rng: np.random.Generator, kind: str | None = None) -> MadeDisplay:
     """A display and a strip of what is around it: a bezel, the face, or more of the same."""
     art = draw_display(rng, kind)
+    while not decimals_show(art.image, _corners(art), art):
+        art = draw_display(rng, kind)
     h, w = art.image.shape[:2]
     room = round(MARGIN * h)
     style = rng.random()
@@ -51,3 +54,9 @@ def make_display(rng: np.random.Generator, kind: str | None = None) -> MadeDispl
         image[room : room + h, room : room + w] = art.image
     boxes = tuple((x1 + room, y1 + room, x2 + room, y2 + room, c) for x1, y1, x2, y2, c in art.boxes)
     return MadeDisplay(image, boxes, art.reading, art.kind)
+
+
+def _corners(art: DisplayArt) -> np.ndarray:
+    """The corners of a whole picture, (4, 2) float32."""
+    h, w = art.image.shape[:2]
+    return np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)

@@ -9,12 +9,17 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from synthesis.counter import SLACK, drum_positions, drum_reading, random_units
+from synthesis.counter import drum_positions, drum_reading, random_units
 from synthesis.drum_style import DrumStyle, random_style
 from synthesis.fonts import BASE, PAD, TEXT_FONTS, fit_digits, font_digits, stroke_digits, text_mask
 from synthesis.textures import texture
 
 Box = tuple[float, float, float, float, str]
+
+#: A digit at most this far from its place is boxed by itself; a drum further on its way by its window.
+_RESTS = 0.25
+#: Most play of a drum, in digits.
+_PLAY = 0.14
 
 
 @dataclass(frozen=True)
@@ -280,7 +285,7 @@ def _boxes(style: DrumStyle, lay: _Layout, positions: list[float], digits: str, 
         off = (int(c) - position + 5) % 10 - 5
         x = lay.face_x(i) + lay.face / 2
         y0, y1 = lay.top, lay.bottom
-        if abs(off) <= SLACK + 0.1:
+        if abs(off) <= _RESTS:
             u, half = way * off * lay.step, lay.digit * 0.5 + lay.height * 0.05
             y0, y1 = max(y0, lay.row(u - half)), min(y1, lay.row(u + half))
         x0, x1 = max(0.0, x - wide / 2), min(float(lay.width), x + wide / 2)
@@ -322,7 +327,7 @@ def draw_drums(rng: np.random.Generator) -> tuple[np.ndarray, tuple[Box, ...], s
     units, fraction = random_units(rng, count, decimals)
     digits = drum_reading(units, fraction, count)
     true = drum_positions(units, fraction, count)
-    slack = np.clip(rng.normal(0, style.slack, count), -SLACK + 0.01, SLACK - 0.01)
+    slack = np.clip(rng.normal(0, style.slack, count), -_PLAY, _PLAY)
     # Drums that are being turned are held by the pinion: they have less play than those at rest.
     slack *= np.where(np.mod(true, 1) > 0, 0.4, 1.0)
     slack[-1] = 0.0

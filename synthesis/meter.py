@@ -12,7 +12,7 @@ from synthesis.backdrop import background
 from synthesis.camera import Pose, Shot, edge_homography, look_at, random_shot, take
 from synthesis.display import DisplayArt, draw_display
 from synthesis.faces import Face, draw_face
-from synthesis.legibility import digit_scores
+from synthesis.legibility import decimals_show, digit_scores
 from synthesis.objects import object_with_numbers
 from synthesis.paint import blend, jitter, polygon, shade
 
@@ -22,6 +22,8 @@ DIGITAL_SHARE = 0.3
 
 #: Every digit of a legible display scores at least this (see `legibility.digit_scores`): what a person can just read.
 READABLE = 0.42
+#: At least half its digits score at least this: a few digits may be smeared, not all of them.
+CLEAR = 0.72
 #: At least half the digits of an illegible display score at most this.
 UNREADABLE = 0.15
 
@@ -251,7 +253,8 @@ def _try_photo(
     for _ in range(3):
         photo = take(rng, img, shot, glow)
         scores = digit_scores(photo, corners, art.image, digits)
-        if legible and scores.min() >= READABLE and np.median(scores) >= 0.6:
+        clear = scores.min() >= READABLE and np.median(scores) >= CLEAR
+        if legible and clear and decimals_show(photo, corners, art):
             break
         if not legible and np.median(scores) <= UNREADABLE:
             break

@@ -12,6 +12,7 @@ from reader.metrics import (
     ReadingAccuracy,
     align,
     as_number,
+    one_off,
     same_number,
     share_of,
     wilson_interval,
@@ -75,6 +76,27 @@ def test_as_number(reading, number, reason):
 )
 def test_same_number(answer, truth, same, reason):
     assert same_number(answer, truth) is same, reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "truth", "near", "reason"),
+    [
+        ("00012.346", "12.345", True, "the last drum, one up"),
+        ("12.344", "12.345", True, "one down"),
+        ("00130", "129", True, "with what it carries"),
+        ("12.345", "12.345", False, "right is not wrong by one"),
+        ("12.347", "12.345", False, "two"),
+        ("13.345", "12.345", False, "another place"),
+        ("12.859", "12.86", True, "a trailing zero of the truth was lost: 12.860"),
+        ("12.85", "12.860", False, "the last place is that of the longer one"),
+        ("156", "155.0", False, "one, but not in the last place"),
+        ("12.34x", "12.345", False, "unknown"),
+        ("", "1", False, "no reading"),
+        (".", "1", False, "a point alone is none"),
+    ],
+)
+def test_one_off(answer, truth, near, reason):
+    assert one_off(answer, truth) is near, reason
 
 
 @pytest.mark.parametrize(

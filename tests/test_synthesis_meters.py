@@ -10,10 +10,10 @@ from reader.geometry import is_clockwise, is_convex, orientation, rectify
 from reader.symbols import STAGE1_CLASSES, STAGE2_CLASSES
 from synthesis import meter
 from synthesis.camera import Shot, edge_homography, look_at, random_shot, take
-from synthesis.display import draw_display
+from synthesis.display import DisplayArt, draw_display
 from synthesis.faces import box_face, dome_face, draw_face, round_face
 from synthesis.layout import Layout
-from synthesis.legibility import digit_scores
+from synthesis.legibility import decimals_show, digit_scores
 from synthesis.meter import MeterPhoto, make_photo
 from synthesis.objects import object_with_numbers
 from synthesis.paint import blend, put_text, smooth_noise, text_mask, white_noise
@@ -135,6 +135,49 @@ def test_legibility_measure(shot: Shot, low: float, high: float, reason: str) ->
     photo = take(np.random.default_rng(0), scene_, shot)
     scores = digit_scores(photo, corners, art, boxes)
     assert scores.shape == (4,) and low <= scores.min() and scores.max() <= high, reason
+
+
+def display_with_decimals(ink: tuple[int, int, int], frame: tuple[int, int, int] | None, point: bool) -> DisplayArt:
+    """25.83: the last two digits in a colour of their own, in a frame, behind a point, or in nothing of it."""
+    art = np.full((100, 400, 3), 200, np.uint8)
+    boxes: list[tuple[float, float, float, float, str]] = []
+    if frame:
+        art[:, 200:] = frame
+        art[10:90, 210:290] = art[10:90, 310:390] = 200
+    for i, digit in enumerate("2583"):
+        put_text(art, digit, (50 + 100 * i, 50), 60, (30, 30, 30) if i < 2 else ink, 0)
+        boxes.append((20 + 100 * i, 15, 80 + 100 * i, 85, digit))
+    if point:
+        art[78:90, 194:206] = 30
+        boxes.append((192, 76, 208, 92, "point"))
+    return DisplayArt(art, tuple(boxes), "25.83", "analog")
+
+
+@pytest.mark.parametrize(
+    ("ink", "frame", "point", "shot", "shown", "reason"),
+    [
+        ((130, 25, 25), None, False, Shot(), True, "red digits"),
+        ((130, 25, 25), None, False, Shot(saturation=0.0), False, "red digits on a picture without colours"),
+        ((130, 25, 25), None, False, Shot(exposure=0.05), False, "red digits in the dark"),
+        ((30, 30, 30), (170, 40, 40), False, Shot(), True, "a red frame around black digits"),
+        ((30, 30, 30), None, False, Shot(), False, "nothing tells them"),
+        ((30, 30, 30), None, True, Shot(saturation=0.0), True, "a point needs no colour"),
+        ((30, 30, 30), None, True, Shot(defocus=14), False, "a point lost in the blur"),
+        ((30, 30, 30), None, False, Shot(falloff=0.75), False, "light that falls off is no colour"),
+    ],
+)
+def test_decimals_that_show(ink, frame, point: bool, shot: Shot, shown: bool, reason: str) -> None:
+    art = display_with_decimals(ink, frame, point)
+    _, _, wall, corners = plain_display()
+    wall[100:200, 100:500] = art.image
+    photo = take(np.random.default_rng(0), wall, shot)
+    assert decimals_show(photo, corners, art) == shown, reason
+
+
+def test_a_display_without_decimals_shows_all_of_them() -> None:
+    art, boxes, wall, corners = plain_display()
+    named = tuple((*box, digit) for box, digit in zip(boxes.tolist(), "2583", strict=True))
+    assert decimals_show(wall, corners, DisplayArt(art, named, "2583", "analog"))
 
 
 @pytest.mark.parametrize("spoil", [burn_out, cover])
