@@ -292,7 +292,7 @@ def test_table(data):
     lines = table({"one": results["water"], "two": results["water"], "crops": results["crops"]}).splitlines()
     assert lines[-1].startswith("| all sets | 8 | 50.0 %")
     causes = cause_table(results).splitlines()
-    assert causes[2] == "| water | 3 | 0 | 0 | 2 | 0 | 1 | 0 | 0 | 0 |" and causes[3].startswith("| crops | 0 | 0 ")
+    assert causes[2] == "| water | 3 | 0 | 0 | 0 | 2 | 0 | 1 | 0 | 0 | 0 |" and causes[3].startswith("| crops | 0 | 0 ")
 
 
 def test_the_command(data, tmp_path, monkeypatch, capsys):
