@@ -8,7 +8,7 @@ import pytest
 
 from reader.geometry import is_clockwise, is_convex, orientation, rectify
 from reader.symbols import STAGE1_CLASSES, STAGE2_CLASSES
-from synthesis import meter
+from synthesis import crops, meter
 from synthesis.camera import Shot, edge_homography, look_at, random_shot, take
 from synthesis.display import DisplayArt, draw_display
 from synthesis.faces import box_face, dome_face, draw_face, round_face
@@ -178,6 +178,22 @@ def test_a_display_without_decimals_shows_all_of_them() -> None:
     art, boxes, wall, corners = plain_display()
     named = tuple((*box, digit) for box, digit in zip(boxes.tolist(), "2583", strict=True))
     assert decimals_show(wall, corners, DisplayArt(art, named, "2583", "analog"))
+
+
+def test_a_photo_whose_decimals_do_not_show_is_taken_again(monkeypatch) -> None:
+    shows = iter([False] * 4)  # three settings of the first display, one of the next
+    monkeypatch.setattr(meter, "decimals_show", lambda photo, corners, art: next(shows, True))
+    photo = meter._photo_of_meter(np.random.default_rng(0), "analog", legible=True, size=320)
+    assert photo.reading is not None and list(shows) == []
+
+
+def test_a_drawn_display_whose_decimals_do_not_show_is_drawn_again(monkeypatch) -> None:
+    dull, marked = (display_with_decimals(ink, None, False) for ink in ((30, 30, 30), (200, 40, 40)))
+    drawn = iter([dull, dull, marked])
+    monkeypatch.setattr(crops, "draw_display", lambda rng, kind: next(drawn))
+    made = crops.make_display(np.random.default_rng(0))
+    room = (made.image.shape[0] - marked.image.shape[0]) // 2
+    assert np.array_equal(made.image[room:-room, room:-room], marked.image) and list(drawn) == []
 
 
 @pytest.mark.parametrize("spoil", [burn_out, cover])
