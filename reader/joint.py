@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from reader.ctc import CtcReading, beam_search, text_log_probability
+from reader.ctc import CtcReading, beam_search, greedy, text_log_probability
 from reader.ctc_lattice import text_log_probabilities
 from reader.line_settings import DECIMAL_DIGITS
 from reader.signs import SIGNS
@@ -42,6 +42,8 @@ class JointRules:
             least this probability to be read instead; what neither of them is sure of stays unknown.
         candidates: how many of the line reader's texts are looked at.
         width: of its beam search.
+        certain: where its likeliest text has at least this probability no others are searched for; the detector's is
+            still weighed beside it. Above 1: they always are.
         sure: where a digit is less sure than this, the line reader looks at cuts that are moved a little too.
         moves: of those cuts: along the display, across it, and outwards on every side, in heights of the display.
         line_point: weight of the line reader's log probability of where the decimals begin.
@@ -63,6 +65,7 @@ class JointRules:
     fills: float = 0.1
     candidates: int = 6
     width: int = 8
+    certain: float = 0.97
     sure: float = 0.0
     moves: tuple[tuple[float, float, float], ...] = (
         (0.0, 0.0, 0.06),
@@ -81,6 +84,8 @@ class JointRules:
     def __post_init__(self) -> None:
         if not 0 <= self.point_slip < 1:
             raise ValueError(f"point_slip lies in 0 to below 1, not {self.point_slip}")
+        if not self.certain > 0:
+            raise ValueError(f"certain is a probability above 0, not {self.certain}")
         unknown = sorted(set(self.signs) - set(SIGNS))
         if unknown:
             raise ValueError(f"unknown signs {unknown}; known are {list(SIGNS)}")
@@ -246,7 +251,12 @@ def _candidates(views: Sequence[Float64], rules: JointRules) -> dict[str, CtcRea
     """
     known: dict[str, CtcReading] = {}
     for log_probs in views:
-        for each in beam_search(log_probs, _ALPHABET, rules.width, rules.candidates, min_length=1):
+        best = greedy(log_probs, _ALPHABET)
+        if best.text and best.log_probability >= math.log(rules.certain):
+            found = [best]
+        else:
+            found = beam_search(log_probs, _ALPHABET, rules.width, rules.candidates, min_length=1)
+        for each in found:
             known.setdefault(each.text, each)
     if len(views) == 1:
         return known

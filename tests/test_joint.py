@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from reader import joint
+from reader.ctc import beam_search
 from reader.joint import JointRules, LineView, line_steps, point_opinions, settle, settle_decimals
 from reader.line_settings import ALPHABETS
 from reader.signs import SIGNS
@@ -99,6 +101,16 @@ def test_moved_cuts_decide_with_the_first_one():
     assert "".join(d.text for d in settle(digits, rows, both, EVEN)[0]) == "123"
 
 
+@pytest.mark.parametrize(("sure", "searched"), [(0.9999, False), (0.9, True)])
+def test_others_are_searched_for_only_where_the_line_reader_is_not_certain(monkeypatch, sure, searched):
+    calls = []
+    monkeypatch.setattr(joint, "beam_search", lambda *given, **more: calls.append(given) or beam_search(*given, **more))
+    digits, rows = detected("124", 0.999999)
+    made, _ = settle(digits, rows, view("123", sure), JointRules(line=0.1, boxes=1.0))
+    assert bool(calls) == searched
+    assert "".join(digit.text for digit in made) == "124", "the detector's opinion counts all the same"
+
+
 @pytest.mark.parametrize(("sure", "text"), [(0.95, "123"), (0.6, "1x3")])
 def test_what_neither_is_sure_of_stays_unknown(sure, text):
     digits, rows = detected("1x3", 0.9)
@@ -157,9 +169,18 @@ def test_what_shows_outweighs_a_line_reader_that_only_counts():
     assert settle_decimals(point_opinions(digits, (3, 0.6), known, 0.03, signs * 0), rules)[0] == 3, "nothing shows"
 
 
-@pytest.mark.parametrize("wrong", [{"signs": {"colour": 1.0}}, {"point_slip": 1.0}, {"point_slip": -0.1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"signs": {"colour": 1.0}},
+        {"point_slip": 1.0},
+        {"point_slip": -0.1},
+        {"certain": 0.0},
+        {"certain": float("nan")},
+    ],
+)
 def test_rules_that_make_no_sense_are_refused(wrong):
-    with pytest.raises(ValueError, match=r"colour|point_slip"):
+    with pytest.raises(ValueError, match=r"colour|point_slip|certain"):
         JointRules(**wrong)
 
 
