@@ -94,6 +94,7 @@ def _look(seen: np.ndarray, drawn: np.ndarray, box: np.ndarray) -> np.ndarray:
     The brightness is that of the ground, and that of the ink against it. What is ink is taken from the drawing.
     """
     x1, y1, x2, y2 = (max(0, round(value)) for value in box)
+    x2, y2 = max(x2, x1 + 1), max(y2, y1 + 1)
     a, b = (part[y1:y2, x1:x2].astype(np.float32).reshape(-1, 3) for part in (drawn, seen))
     far = np.abs(a - np.median(a, 0)).sum(-1)
     is_ink = far > 0.5 * far.max()
