@@ -21,9 +21,8 @@ from reader.types import ILLEGIBLE, NO_DISPLAY, Float32, Result
 #: Corners that overlap the true ones by more (IoU) are good.
 GOOD_CORNERS = 0.75
 #: What loses a reading, in the order in which they are asked.
-REFUSED, POINT, LAST, STAGE1, STAGE2, UNKNOWN = (
-    "refused", "decimal point", "one off in the last place", "stage 1", "stage 2", "unknown",
-)  # fmt: skip
+REFUSED, POINT, LAST = "refused", "decimal point", "one off in the last place"
+STAGE1, STAGE2, UNKNOWN = "stage 1", "stage 2", "unknown"
 CAUSES: tuple[str, ...] = (REFUSED, POINT, LAST, STAGE1, STAGE2, UNKNOWN)
 
 
@@ -144,7 +143,7 @@ class SetResult:
     @property
     def nearly(self) -> list[bool]:
         """Whether each reading from the photo alone was right, or wrong by one in the last place."""
-        return [each.right or each.cause == LAST for each in self.photos]
+        return [each.cause in (None, LAST) for each in self.photos]
 
     @property
     def confidences(self) -> list[float]:

@@ -67,10 +67,14 @@ def as_number(reading: str) -> str:
     return f"{whole}.{decimals}" if decimals else whole
 
 
+def _is_number(reading: str) -> bool:
+    digits = reading.replace(".", "", 1)
+    return digits.isascii() and digits.isdigit()
+
+
 def same_number(answer: str, truth: str) -> bool:
     """Whether two readings are the same number; a reading with unknown digits or none at all equals nothing."""
-    digits = answer.replace(".", "", 1)
-    return digits.isascii() and digits.isdigit() and as_number(answer) == as_number(truth)
+    return _is_number(answer) and as_number(answer) == as_number(truth)
 
 
 def one_off(answer: str, truth: str) -> bool:
@@ -78,7 +82,7 @@ def one_off(answer: str, truth: str) -> bool:
 
     The last place is that of the reading with more decimals; a reading with unknown digits or none at all never does.
     """
-    if any(not text.replace(".", "", 1).isdecimal() or not text.isascii() for text in (answer, truth)):
+    if not (_is_number(answer) and _is_number(truth)):
         return False
     last = Decimal(1).scaleb(-max(len(text.partition(".")[2]) for text in (answer, truth)))
     return abs(Decimal(answer) - Decimal(truth)) == last

@@ -37,7 +37,7 @@ def drum_positions(units: int, fraction: float, count: int) -> list[float]:
 
 
 def drum_reading(units: int, fraction: float, count: int) -> str:
-    """The digits a person reads: the lower one of a drum between two digits, unless it has (nearly) arrived.
+    """The digits a person reads: the lower one of a drum between two digits, unless the next one shows more.
 
     Args: as for `drum_positions`. Because all carrying drums stand at the same fraction, one rule for the whole value
     gives every drum its digit: rounded up within `SLACK` of the next position, else the floor.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from reader.geometry import MARGIN
+from reader.geometry import MARGIN, box_corners
 from reader.types import UInt8
-from synthesis.display import DisplayArt, draw_display
+from synthesis.display import draw_display
 from synthesis.legibility import decimals_show
 
 
@@ -32,10 +32,11 @@ class MadeDisplay:
 
 def make_display(rng: np.random.Generator, kind: str | None = None) -> MadeDisplay:
     """A display and a strip of what is around it: a bezel, the face, or more of the same."""
-    art = draw_display(rng, kind)
-    while not decimals_show(art.image, _corners(art), art):
+    while True:
         art = draw_display(rng, kind)
-    h, w = art.image.shape[:2]
+        h, w = art.image.shape[:2]
+        if decimals_show(art.image, box_corners((0, 0, w, h)), art):
+            break
     room = round(MARGIN * h)
     style = rng.random()
     if style < 0.25:
@@ -54,9 +55,3 @@ def make_display(rng: np.random.Generator, kind: str | None = None) -> MadeDispl
         image[room : room + h, room : room + w] = art.image
     boxes = tuple((x1 + room, y1 + room, x2 + room, y2 + room, c) for x1, y1, x2, y2, c in art.boxes)
     return MadeDisplay(image, boxes, art.reading, art.kind)
-
-
-def _corners(art: DisplayArt) -> np.ndarray:
-    """The corners of a whole picture, (4, 2) float32."""
-    h, w = art.image.shape[:2]
-    return np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)

@@ -35,10 +35,7 @@ def digit_scores(photo: np.ndarray, corners: np.ndarray, art: np.ndarray, boxes:
     Returns:
         (n,) float64, about 1 for a perfect digit, about 0 for nothing left.
     """
-    scale = _HEIGHT / art.shape[0]
-    size = _HEIGHT, max(4, round(art.shape[1] * scale))
-    seen, _ = rectify(photo, corners, 0.0, size)
-    drawn = cv2.resize(art, size[::-1], interpolation=cv2.INTER_AREA)
+    seen, drawn, scale = _beside(photo, corners, art)
     seen_fine, drawn_fine = _fine(seen), _fine(drawn)
     scores = []
     for x1, y1, x2, y2 in np.asarray(boxes, np.float64).reshape(-1, 4) * scale:
@@ -76,16 +73,21 @@ def decimals_show(photo: np.ndarray, corners: np.ndarray, art: DisplayArt) -> bo
     if art.kind == "digital":
         heights = np.array([box[3] - box[1] for box in digits])
         return bool(np.median(heights[-decimals:]) < 0.85 * np.median(heights[:-decimals]))
-    scale = _HEIGHT / art.image.shape[0]
-    size = _HEIGHT, max(4, round(art.image.shape[1] * scale))
-    seen, _ = rectify(photo, corners, 0.0, size)
-    drawn = cv2.resize(art.image, size[::-1], interpolation=cv2.INTER_AREA)
+    seen, drawn, scale = _beside(photo, corners, art.image)
     looks = np.array([_look(seen, drawn, np.array(box[:4]) * scale) for box in digits])
     whole, rest = looks[:-decimals], looks[-decimals:]
     apart = np.abs(whole.mean(0) - rest.mean(0))
     spread = np.sqrt((whole.var(0) * len(whole) + rest.var(0) * len(rest)) / len(looks))
     needed = np.maximum([_COLOURED] * 6 + [_BRIGHTER] * 2, 1.6 * spread)
     return bool((apart > needed).any())
+
+
+def _beside(photo: np.ndarray, corners: np.ndarray, art: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """The display as photographed and as drawn, uint8 (_HEIGHT, w, 3), and their size as a share of `art`."""
+    scale = _HEIGHT / art.shape[0]
+    size = _HEIGHT, max(4, round(art.shape[1] * scale))
+    seen, _ = rectify(photo, corners, 0.0, size)
+    return seen, cv2.resize(art, size[::-1], interpolation=cv2.INTER_AREA), scale
 
 
 def _look(seen: np.ndarray, drawn: np.ndarray, box: np.ndarray) -> np.ndarray:
