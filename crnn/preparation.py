@@ -23,8 +23,6 @@ from training.export import MismatchError
 
 #: Exports in float32 differ from Keras by no more, in logits.
 TOLERANCE = 1e-3
-#: int8 is used where at least this share of the readings stays the same.
-AGREEMENT = 0.995
 CALIBRATION_LINES, COMPARED = 150, 8
 CALIBRATION_SEED, VALIDATION_SEED = 7003, 7004
 
@@ -41,12 +39,14 @@ class LineWish:
         formats: of "savedmodel", "onnx", "onnx_int8".
         settings: of the tasks' earlier exports, whose thresholds and calibration are taken over.
         lines: number of made lines to compare readings on.
+        agreement: int8 is used where at least this share of the readings stays the same, 0 to 1.
     """
 
     sources: Mapping[str, Path]
     formats: tuple[str, ...]
     settings: Mapping[str, LineSettings]
     lines: int = 400
+    agreement: float = 0.995
 
 
 def prepare_lines(wish: LineWish, folder: Path, make: Made) -> dict[str, LineSettings]:
@@ -87,7 +87,7 @@ def _prepare(task: str, path: Path, wish: LineWish, folder: Path, make: Made) ->
     pictures = _lines(task, make, settings, CALIBRATION_SEED, CALIBRATION_LINES)
     checks = _compare(task, network, float32, saved, pictures[:COMPARED], settings)
     if "onnx_int8" in wish.formats:
-        checks["onnx_int8"] = _quantized(task, folder, float32, settings, pictures, make, wish.lines)
+        checks["onnx_int8"] = _quantized(task, folder, float32, settings, pictures, make, wish)
         if (folder / f"{task}_int8.onnx").is_file():
             files |= {"onnx": f"{task}_int8.onnx", "onnx_int8": f"{task}_int8.onnx"}
     if set(wish.formats) == {"savedmodel"}:
@@ -157,10 +157,10 @@ def _quantized(
     settings: LineSettings,
     pictures: Sequence[UInt8],
     make: Made,
-    count: int,
+    wish: LineWish,
 ) -> str:
     """Writes an int8 file, which stays only if it reads as float32 does and is faster; the verdict on it."""
-    path = folder / f"{task}_int8.onnx"
+    path, count = folder / f"{task}_int8.onnx", wish.lines
     # Recurrent layers and the classes stay in float32: there is little to gain, and errors would go through all steps.
     export.quantize_onnx(folder / f"{task}.onnx", path, pictures, ["Conv", "MaxPool"], lambda node: False)
     candidate = OnnxNetwork(path, threads=1)
@@ -171,8 +171,8 @@ def _quantized(
         for each in shown
     )
     verdict = ""
-    if same < AGREEMENT * count:
-        verdict = f"at least {100 * AGREEMENT} % wanted"
+    if same < wish.agreement * count:
+        verdict = f"at least {100 * wish.agreement:g} % wanted"
     elif after >= before:
         verdict = "not faster"
     found = f"{same} of {count} readings as in float32, {after:.1f} ms instead of {before:.1f}"

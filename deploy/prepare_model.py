@@ -27,14 +27,17 @@ FORMATS = ("savedmodel", "onnx", "onnx_int8")
 EXAMPLES = """examples:
   python prepare_model.py                                    deploy/retinanet/*.keras, or ../retinanet/*.keras
   python prepare_model.py --formats onnx onnx_int8           without TensorFlow Serving's format
+  python prepare_model.py --formats onnx_int8 --agreement 0.95 --out fast_models    faster, other readings now and then
   python prepare_model.py --stage1 mine1.keras --stage2 mine2.keras --calibration photos/ --validation other_photos/
 
 Thresholds, rules and the calibration of confidence are taken over from the bundle.json that is there, or from
---settings. int8 is used for a stage where it is faster and at least 99.5 % of the readings stay the same."""
+--settings. int8 is used for a stage where it is faster and enough of the readings stay the same (--agreement)."""
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
+    from reader.arguments import probability  # found only now that the project is on the path
+
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -46,6 +49,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--calibration", type=Path, metavar="DIR", help="photos for the ranges of int8 (default: made ones)")
     add("--validation", type=Path, metavar="DIR", help="photos on which readings are compared (default: made ones)")
     add("--photos", type=_count, default=200, metavar="N", help="made photos to compare on (default: %(default)s)")
+    add(
+        "--agreement",
+        type=probability,
+        default=0.995,
+        metavar="P",
+        help="int8 is used where at least this share of the readings stays the same (default: %(default)s)",
+    )
     add("--lines", type=Path, metavar="DIR", help="line readers, TASK.keras (default: crnn/ here, else the one above)")
     add("--point", type=Path, metavar="FILE", help="(default: points/point.keras here, else the one above)")
     add("--no_lines", action="store_true", help="no line readers: meters' displays are read by stage 2 alone then")
@@ -80,10 +90,11 @@ def main(arguments: list[str] | None = None) -> int:
             calibration=flags.calibration,
             validation=flags.validation,
             photos=flags.photos,
+            agreement=flags.agreement,
         )
         with replacing(flags.out) as folder:
             bundle = prepare(wish, folder, lambda rng: make_photo(rng).image, lambda rng: make_display(rng).image)
-            line_wish = LineWish(lines, tuple(flags.formats), bundle.lines)
+            line_wish = LineWish(lines, tuple(flags.formats), bundle.lines, agreement=flags.agreement)
             made = prepare_lines(
                 line_wish,
                 folder,

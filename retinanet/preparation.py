@@ -35,8 +35,6 @@ TOLERANCE = 1e-3
 #: Places with a smaller probability are nobody's boxes. What is decoded there may lie thousands of pixels off, where
 #: float32 has no thousandths left.
 FAINT = 0.01
-#: int8 is used where at least this share of the readings stays the same.
-AGREEMENT = 0.995
 #: Made pictures from which the ranges of int8 are taken; more change nothing any more.
 CALIBRATION_PHOTOS, CALIBRATION_DISPLAYS, MOST_CALIBRATION = 60, 60, 150
 #: Photos on which the exports are compared with Keras.
@@ -59,6 +57,7 @@ class Wish:
         calibration: folder of photos for the ranges of int8; None makes some.
         validation: folder of photos to compare readings on; None makes some.
         photos: number of made photos to compare readings on.
+        agreement: int8 is used where at least this share of the readings stays the same, 0 to 1.
     """
 
     sources: Mapping[str, Path]
@@ -67,6 +66,7 @@ class Wish:
     calibration: Path | None = None
     validation: Path | None = None
     photos: int = 200
+    agreement: float = 0.995
 
 
 class _Recorder:
@@ -281,8 +281,8 @@ def _quantized(
         verdict = ""
         if not pairs:
             verdict = "nothing was read to compare"
-        elif same < AGREEMENT * len(pairs):
-            verdict = f"at least {100 * AGREEMENT} % wanted"
+        elif same < wish.agreement * len(pairs):
+            verdict = f"at least {100 * wish.agreement:g} % wanted"
         elif after >= before:
             verdict = "not faster"
         found = f"{same} of {len(pairs)} readings as in float32, {after:.1f} ms instead of {before:.1f}"

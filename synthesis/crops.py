@@ -9,8 +9,13 @@ import numpy as np
 
 from reader.geometry import MARGIN, box_corners
 from reader.types import UInt8
-from synthesis.display import draw_display
+from synthesis.display import DisplayArt, draw_display
 from synthesis.legibility import decimals_show
+
+#: Share of LCDs cut out close around the digits, as people and detectors cut them, sometimes through the outer ones.
+_TIGHT = 0.35
+#: Least visible share of a point's box; of less nobody could tell.
+_SEEN = 0.6
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ def make_display(rng: np.random.Generator, kind: str | None = None) -> MadeDispl
         h, w = art.image.shape[:2]
         if decimals_show(art.image, box_corners((0, 0, w, h)), art):
             break
+    if art.kind == "digital" and rng.random() < _TIGHT:
+        return _cut_at_digits(art, rng)
     room = round(MARGIN * h)
     style = rng.random()
     if style < 0.25:
@@ -55,3 +62,22 @@ def make_display(rng: np.random.Generator, kind: str | None = None) -> MadeDispl
         image[room : room + h, room : room + w] = art.image
     boxes = tuple((x1 + room, y1 + room, x2 + room, y2 + room, c) for x1, y1, x2, y2, c in art.boxes)
     return MadeDisplay(image, boxes, art.reading, art.kind)
+
+
+def _cut_at_digits(art: DisplayArt, rng: np.random.Generator) -> MadeDisplay:
+    """What is left of an LCD when little more than the digits is cut out; what is around it continues its edge."""
+    h, w = art.image.shape[:2]
+    digits = np.array([box[:4] for box in art.boxes if box[4].isdigit()])
+    wide, high = np.median(digits[:, 2] - digits[:, 0]), digits[:, 3].max() - digits[:, 1].min()
+    x1, x2 = digits[:, 0].min() - rng.uniform(-0.25, 0.5) * wide, digits[:, 2].max() + rng.uniform(-0.25, 0.7) * wide
+    y1, y2 = digits[:, 1].min() - rng.uniform(-0.05, 0.15) * high, digits[:, 3].max() + rng.uniform(-0.05, 0.15) * high
+    left, top, right, bottom = max(0, round(x1)), max(0, round(y1)), min(w, round(x2)), min(h, round(y2))
+    room = round(MARGIN * (bottom - top))
+    image = cv2.copyMakeBorder(art.image[top:bottom, left:right], room, room, room, room, cv2.BORDER_REPLICATE)
+    boxes = []
+    for bx1, by1, bx2, by2, name in art.boxes:
+        cx1, cy1, cx2, cy2 = max(bx1, left), max(by1, top), min(bx2, right), min(by2, bottom)
+        seen = max(0.0, cx2 - cx1) * max(0.0, cy2 - cy1) / ((bx2 - bx1) * (by2 - by1))
+        if name != "point" or seen >= _SEEN:
+            boxes.append((cx1 - left + room, cy1 - top + room, cx2 - left + room, cy2 - top + room, name))
+    return MadeDisplay(np.asarray(image, np.uint8), tuple(boxes), art.reading, art.kind)

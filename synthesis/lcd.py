@@ -67,7 +67,7 @@ def _look(rng: np.random.Generator) -> _Look:
         (rng.uniform(50, 150), rng.uniform(130, 205), 250),  # blue
         (rng.uniform(225, 255), rng.uniform(130, 190), rng.uniform(0, 70)),  # amber
         (rng.uniform(190, 250),) * 3,  # white
-        (rng.uniform(95, 185),) * 3,  # none: the grey-green of the reflector
+        (rng.uniform(55, 185),) * 3,  # none: the grey-green of the reflector
         (rng.uniform(5, 40), rng.uniform(20, 60), rng.uniform(90, 190)),  # bright on blue
         (rng.uniform(5, 35),) * 3,  # bright on black
         (rng.uniform(20, 60), rng.uniform(5, 20), rng.uniform(5, 20)),  # red LED
@@ -151,7 +151,7 @@ class _Row:
 def _place(rng: np.random.Generator, count: int, decimals: int, aspect: float) -> tuple[_Row, int, int]:
     """Choose the size of the display and the place of the row: a bare strip, or a panel with text around."""
     height = int(rng.integers(90, 141))
-    small = float(rng.uniform(0.45, 0.8)) if decimals and rng.random() < 0.3 else 1.0
+    small = float(rng.uniform(0.45, 0.8)) if decimals and rng.random() < 0.45 else 1.0
     space = rng.uniform(1.22, 1.6)
     units = (count - decimals) * space + decimals * space * small
     if rng.random() < 0.5:
@@ -347,7 +347,7 @@ def draw_lcd(rng: np.random.Generator) -> tuple[np.ndarray, tuple[Box, ...], str
         boxes.append((max(0.0, box[0]), max(0.0, box[1]), min(float(width), box[2]), min(float(height), box[3]), c))
     shown = boxes.copy()
     if decimals:
-        if row.small == 1 or rng.random() < 0.8:
+        if row.small == 1 or rng.random() < 0.6:
             boxes.append(_draw_point(rng, ink, row, slope, bool(rng.random() < 0.15)))
         area = shown[-decimals:]
         top, bottom = min(b[1] for b in area), max(b[3] for b in area)

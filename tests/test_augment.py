@@ -22,7 +22,7 @@ from training.augment import (
     stretch,
 )
 from training.datasets import Stage1Sample, Stage2Sample
-from training.photometric import distort
+from training.photometric import distort, fade, far_away
 from training.recolour import recoloured
 
 SIZE = (256, 256)
@@ -32,7 +32,8 @@ COLOURS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0]], np.ui
 @pytest.fixture
 def no_light(monkeypatch):
     """Geometry alone, so that colours can be found again."""
-    monkeypatch.setattr(augment, "distort", lambda image, rng: image)
+    for change in ("distort", "fade", "far_away"):
+        monkeypatch.setattr(augment, change, lambda image, rng: image)
 
 
 def marked_photo(corners, size=(480, 640), radius=14):
@@ -226,6 +227,29 @@ def test_light_keeps_shape_and_type(strength):
         changed = distort(image, np.random.default_rng(seed), strength)
         assert changed.shape == image.shape and changed.dtype == np.uint8
         assert strength or (changed == image).all()
+
+
+def test_a_display_far_away_loses_what_is_fine_and_keeps_its_place():
+    image = marked_display().image
+    stripes = np.zeros_like(image)
+    stripes[:, ::2] = 255
+    for seed in range(40):
+        gone = far_away(stripes, np.random.default_rng(seed))
+        assert gone.shape == image.shape and gone.dtype == np.uint8
+        assert gone.std() < 0.6 * stripes.std()
+        small = far_away(image, np.random.default_rng(seed)).astype(np.float32)
+        shifted = [np.abs(np.roll(image, (dy, dx), (0, 1)) - small).mean() for dy in (-3, 0, 3) for dx in (-3, 0, 3)]
+        assert np.argmin(shifted) == 4
+
+
+def test_fading_leaves_little_contrast_and_never_nothing():
+    image = marked_display().image
+    stronger = image // 16 + 100
+    for seed in range(40):
+        faded = fade(image, np.random.default_rng(seed))
+        assert faded.shape == image.shape and faded.dtype == np.uint8
+        assert 4 < faded.std() < 0.75 * image.std()
+        assert fade(stronger, np.random.default_rng(seed)).std() > 0.8 * min(stronger.std(), 6)
 
 
 # One preprocessing for training and serving.

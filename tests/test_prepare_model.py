@@ -89,6 +89,19 @@ def test_int8_that_reads_otherwise_is_not_used(call, tmp_path, monkeypatch, caps
     assert names(tmp_path / "models") == {"stage1.onnx", "stage2.onnx", "bundle.json"}
 
 
+def test_less_agreement_can_be_asked_for(call, tmp_path, monkeypatch, capsys):
+    times = iter([2, 1, 2, 1])
+    monkeypatch.setattr(preparation, "milliseconds", lambda network, picture: next(times))
+    answers = iter([["12", "34"], ["12", "35"], ["12", ""]])
+    monkeypatch.setattr(preparation, "_readings", lambda *arguments: next(answers))
+    assert call("--formats", "onnx_int8", "--agreement", "0.5") == 0
+    assert "1 of 2 readings as in float32" in capsys.readouterr().out
+    assert "stage1_int8.onnx" in names(tmp_path / "models")
+    with pytest.raises(SystemExit):
+        call("--agreement", "1.5")
+    assert "not a number from 0 to 1" in capsys.readouterr().err
+
+
 def test_settings_are_taken_over_and_a_failure_changes_nothing(call, tmp_path, monkeypatch, capsys):
     models = tmp_path / "models"
     assert call("--formats", "onnx") == 0

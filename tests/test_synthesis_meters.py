@@ -196,6 +196,19 @@ def test_a_drawn_display_whose_decimals_do_not_show_is_drawn_again(monkeypatch) 
     assert np.array_equal(made.image[room:-room, room:-room], marked.image) and list(drawn) == []
 
 
+def test_lcds_cut_out_at_their_digits_keep_every_digit_and_its_place(monkeypatch) -> None:
+    monkeypatch.setattr(crops, "_TIGHT", 1.0)
+    for seed in range(40):
+        made = crops.make_display(np.random.default_rng(seed), "digital")
+        height, width = made.image.shape[:2]
+        digits = sorted(box for box in made.boxes if box[4].isdigit())
+        assert "".join(box[4] for box in digits) == made.reading.replace(".", "")
+        assert all(0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height for x1, y1, x2, y2, _ in made.boxes)
+        room = min(box[1] for box in digits), height - max(box[3] for box in digits)
+        assert max(room) < 0.4 * height, "little else is left above and below"
+        assert ("." in made.reading) == any(box[4] == "floatp" for box in made.boxes)
+
+
 @pytest.mark.parametrize("spoil", [burn_out, cover])
 def test_glare_and_covers_hide_most_digits(spoil) -> None:
     for seed in range(12):

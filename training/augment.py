@@ -19,7 +19,7 @@ from reader.symbols import DIGITS, FLOATP_ID
 from reader.types import Float32, UInt8
 from training.datasets import Stage1Sample, Stage2Sample
 from training.moved_point import move_point
-from training.photometric import distort
+from training.photometric import distort, fade, far_away
 from training.recolour import recoloured
 
 Rng = np.random.Generator
@@ -198,6 +198,8 @@ class Stage2Augmentation:
         moved_point: share of displays with decimals in colours of their own that get another number of them.
         loose: share of displays cut at another place on the left or the right, as where stage 1 has lost a digit.
         loose_by: standard deviation of such a cut's error, in display heights.
+        far_away: share of displays of a few pixels' height, see `training.photometric.far_away`.
+        fade: share of displays that have lost most of their contrast.
     """
 
     jitter: float = 0.05
@@ -208,6 +210,8 @@ class Stage2Augmentation:
     moved_point: float = 0.6
     loose: float = 0.2
     loose_by: float = 0.25
+    far_away: float = 0.2
+    fade: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -300,11 +304,16 @@ def stage2_view(
     view = _warp(sample.image, matrix, size, size[0] / h, border)
     if rng.random() < settings.negative:
         view = 255 - view
+    if settings.far_away and rng.random() < settings.far_away:
+        view = far_away(view, rng)
     if settings.turned and rng.random() < settings.turned:
         return distort(np.ascontiguousarray(view[::-1, ::-1]), rng), np.zeros((0, 4), np.float32), sample.labels[:0]
     boxes = _warp_boxes(sample.boxes, matrix)
     boxes, labels = _clip_boxes(boxes, sample.labels, size)
-    return distort(view, rng), boxes, labels
+    view = distort(view, rng)
+    if settings.fade and rng.random() < settings.fade:  # last: what changes the light would leave nothing of it
+        view = fade(view, rng)
+    return view, boxes, labels
 
 
 def plain_display(sample: Stage2Sample, size: tuple[int, int]) -> tuple[UInt8, Float32]:

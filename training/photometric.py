@@ -9,6 +9,9 @@ from reader.types import UInt8
 
 Rng = np.random.Generator
 
+#: Grey levels (standard deviation) that `fade` leaves a picture.
+_LEAST_CONTRAST = 6.0
+
 
 def distort(image: UInt8, rng: Rng, strength: float = 1.0) -> UInt8:
     """A picture as another phone on another day might have taken it.
@@ -104,6 +107,37 @@ def shrink(image: UInt8, rng: Rng) -> UInt8:
     factor = float(rng.uniform(0.35, 0.8))
     small = cv2.resize(image, (max(1, int(w * factor)), max(1, int(h * factor))), interpolation=cv2.INTER_AREA)
     return cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR)
+
+
+def far_away(image: UInt8, rng: Rng) -> UInt8:
+    """A display that was a few pixels high on the photo, or a poor camera's: what it did happened to those few pixels.
+
+    Blur, then few pixels, their noise, the camera's sharpening, its JPEG, and only then the size of the view. The steps
+    of `distort` work on the size of the view, where a reader never finds them when the display was small.
+    """
+    h, w = image.shape[:2]
+    factor = float(np.exp(rng.uniform(np.log(0.2), np.log(0.6))))
+    small = cv2.resize(image, (max(4, round(w * factor)), max(4, round(h * factor))), interpolation=cv2.INTER_AREA)
+    if rng.random() < 0.6:
+        small = cv2.GaussianBlur(small, (0, 0), float(rng.uniform(0.3, 0.9)))
+    if rng.random() < 0.5:
+        small = grain(small, rng)
+    if rng.random() < 0.4:
+        soft = cv2.GaussianBlur(small, (0, 0), float(rng.uniform(0.7, 1.5)))
+        more = float(rng.uniform(0.3, 1.5))
+        small = cv2.addWeighted(small, 1 + more, soft, -more, 0)
+    if rng.random() < 0.5:
+        small = squeeze(small, rng)
+    return cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR if rng.random() < 0.7 else cv2.INTER_CUBIC)
+
+
+def fade(image: UInt8, rng: Rng) -> UInt8:
+    """An old LCD, a dusty window, a flash in the glass: little is left of the contrast, under the sensor's noise."""
+    left = float(np.exp(rng.uniform(np.log(0.15), np.log(0.6))))
+    left = max(left, min(1.0, _LEAST_CONTRAST / max(float(image.std()), 1.0)))
+    tone = np.clip(image.mean((0, 1)) * rng.uniform(0.6, 1.3) + rng.normal(0, 15), 40, 220)
+    noise = rng.standard_normal((*image.shape[:2], 1), dtype=np.float32) * rng.uniform(0.3, 1.5)
+    return np.clip(image * left + tone * (1 - left) + noise, 0, 255).astype(np.uint8)
 
 
 def grain(image: UInt8, rng: Rng) -> UInt8:
