@@ -69,11 +69,11 @@ def clockwise(corners):
 @pytest.mark.parametrize(
     "settings",
     [
-        Stage1Augmentation(second_look=0, background=0, any_angle=0),
-        Stage1Augmentation(second_look=0, background=0, any_angle=1),
-        Stage1Augmentation(second_look=1, background=0),
-        Stage1Augmentation(second_look=1, background=0, flip_second_look=1),
-        Stage1Augmentation(),
+        Stage1Augmentation(second_look=0, background=0, any_angle=0, cut_out=0),
+        Stage1Augmentation(second_look=0, background=0, any_angle=1, cut_out=0),
+        Stage1Augmentation(second_look=1, background=0, cut_out=0),
+        Stage1Augmentation(second_look=1, background=0, flip_second_look=1, cut_out=0),
+        Stage1Augmentation(cut_out=0),
     ],
     ids=["first look", "any angle", "second look", "upside down", "as in training"],
 )
@@ -101,7 +101,7 @@ def test_corners_move_with_the_photo(no_light, settings):
 def test_geometry_has_no_offset(no_light):
     """Half a pixel of shift, the usual fault, would show in the mean over all views."""
     offsets = []
-    settings = Stage1Augmentation(second_look=0, background=0, any_angle=0)
+    settings = Stage1Augmentation(second_look=0, background=0, any_angle=0, cut_out=0)
     for seed in range(60):
         truth = quad()
         sample = Stage1Sample(marked_photo(truth), truth[None], np.array([0]), "made.jpg")
@@ -122,6 +122,30 @@ def test_a_display_cut_in_two_is_not_labelled_as_whole(no_light):
         assert len(corners) == len(labels)
         for corner in corners:
             assert (corner > -40).all() and (corner < 296).all()
+
+
+def test_a_cut_out_display_keeps_its_corners_and_little_else():
+    photo = np.random.default_rng(1).integers(0, 256, (480, 640, 3)).astype(np.uint8)
+    corners = np.stack([quad(), quad(x=560, y=90, width=90)])
+    sample = Stage1Sample(photo, corners, np.array([0, 1]), "a.jpg")
+    for seed in range(30):
+        cut = augment._cut_out(sample, np.random.default_rng(seed))
+        height, width = cut.image.shape[:2]
+        which = int(cut.labels[0])
+        assert cut.labels.tolist() == [which] and cut.corners.shape == (1, 4, 2)
+        moved = (corners[which] - cut.corners[0]).round().astype(int)
+        assert (moved == moved[0]).all()
+        x, y = moved[0]
+        assert (cut.image == photo[y : y + height, x : x + width]).all()
+        assert (cut.corners >= 0).all() and (cut.corners <= (width, height)).all()
+        assert height <= 3 * 60 + 2 and width <= (220, 90)[which] + 2 * 60 + 2
+
+
+def test_no_display_is_cut_in_two_by_cutting_out_another():
+    sample = Stage1Sample(np.zeros((480, 640, 3), np.uint8), np.stack([quad(), quad(y=262)]), np.array([0, 1]), "a.jpg")
+    for seed in range(30):
+        cut = augment._cut_out(sample, np.random.default_rng(seed))
+        assert cut is sample or cut.labels.tolist() == [0, 1]
 
 
 def test_a_photo_without_a_display_gives_views_without_labels():

@@ -36,6 +36,7 @@ class Stage1Augmentation:
         fill: width of the display in a second look, in input widths, as the reader asks for it.
         flip_second_look: share of second looks that are upside down. A first look can be; of few such views the
             network would learn that they are not.
+        cut_out: share of photos of which little more than a display is left, as people crop before they send.
     """
 
     second_look: float = 0.45
@@ -43,6 +44,7 @@ class Stage1Augmentation:
     any_angle: float = 0.3
     fill: float = 0.62
     flip_second_look: float = 0.35
+    cut_out: float = 0.1
 
 
 def _similarity(source: Float32, target: Float32, scale: float, degrees: float) -> np.ndarray:
@@ -98,6 +100,8 @@ def stage1_view(
         The picture (h, w, 3), corners (n, 4, 2) in its pixels, labels (n,). A display of which more than a sliver is
         outside the view is left out, and only views that show all or nothing of each display are drawn.
     """
+    if len(sample.corners) and settings.cut_out and rng.random() < settings.cut_out:
+        sample = _cut_out(sample, rng)
     for attempt in range(12):
         kind = rng.random()
         if len(sample.corners) and kind < settings.second_look and attempt < 6:
@@ -116,6 +120,25 @@ def stage1_view(
     border = cv2.BORDER_CONSTANT if rng.random() < 0.7 else cv2.BORDER_REPLICATE
     image = _warp(sample.image, matrix, size, scale, border)
     return distort(image, rng), corners[keep].reshape(-1, 4, 2), sample.labels[keep]
+
+
+def _cut_out(sample: Stage1Sample, rng: Rng) -> Stage1Sample:
+    """The photo cropped to a display and up to its height around it; as it is where that would cut another one."""
+    quad = sample.corners[rng.integers(len(sample.corners))]
+    height = float(np.hypot(*(quad[3] - quad[0] + quad[2] - quad[1]))) / 2
+    h, w = sample.image.shape[:2]
+    x1, y1 = np.maximum(0, quad.min(0) - rng.uniform(0, 1, 2) * height).astype(int)
+    x2, y2 = np.minimum((w, h), np.ceil(quad.max(0) + rng.uniform(0, 1, 2) * height)).astype(int)
+    inside = np.all((sample.corners >= (x1, y1)) & (sample.corners <= (x2, y2)), axis=2)  # (N, 4)
+    if min(x2 - x1, y2 - y1) < 8 or not (inside.all(1) | ~inside.any(1)).all():
+        return sample
+    whole = inside.all(1)
+    return Stage1Sample(
+        image=sample.image[y1:y2, x1:x2],
+        corners=(sample.corners[whole] - np.float32([x1, y1])).astype(np.float32),
+        labels=sample.labels[whole],
+        name=sample.name,
+    )
 
 
 def plain_view(image: UInt8, corners: Float32, size: tuple[int, int]) -> tuple[UInt8, Float32]:
@@ -147,7 +170,7 @@ def _first_look(
     if gentle:
         return _similarity(centre, (size[1] / 2, size[0] / 2), fit, 0)
     turn = rng.uniform(-180, 180) if rng.random() < settings.any_angle else rng.normal(0, 7)
-    scale = fit * float(np.exp(rng.normal(0.05, 0.22)))
+    scale = fit * float(np.exp(rng.normal(0.03, 0.26)))
     if len(sample.corners) and rng.random() < 0.5:
         # Somewhere near the display, so that enlarged views keep it.
         centre = centre + (sample.corners[0].mean(0) - centre) * rng.uniform(0, 1)
