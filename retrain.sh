@@ -70,18 +70,22 @@ made made401 meters 2600 401
 made displays311 displays 17000 311
 made made512 meters 2600 512
 made displays511 displays 24000 511
+made made612 meters 4000 612
+made made613 meters 5000 613
+made scenes614 scenes 1500 614
+made displays611 displays 26000 611
 for stage in 1 2; do
     [ -d "$work/sets/made/meter_values_dataset_stage$stage" ] || $python make_dataset.py "stage$stage" \
         --labels "$work/made/stage$stage/labels.json" --images "$work/made/stage$stage/images" --out "$work/sets/made" \
         --split 0.93 0.07 0 $([ $stage = 1 ] && echo --size 640)
 done
-for name in made101 made102 made201 made202 scenes7 scenes8 scenes203; do
+for name in made101 made102 made201 made202 made612 made613 scenes7 scenes8 scenes203 scenes614; do
     [ -d "$work/sets/$name/meter_values_dataset_stage1" ] || $python make_dataset.py stage1 \
         --labels "$work/$name/stage1/labels.json" \
         --images "$work/$name/stage1/images" --out "$work/sets/$name" --split 0.97 0.03 0 --size 640
 done
-# The photos of seeds 201, 401 and 512 show their displays to stage 2, those of the last two to it alone.
-for name in made201 made401 made512 displays displays12 displays211 displays311 displays511; do
+# The photos of seeds 201, 401, 512 and 612 show their displays to stage 2, those of 401 and 512 to it alone.
+for name in made201 made401 made512 made612 displays displays12 displays211 displays311 displays511 displays611; do
     [ -d "$work/sets/$name/meter_values_dataset_stage2" ] || $python make_dataset.py stage2 \
         --labels "$work/$name/stage2/labels.json" --images "$work/$name/stage2/images" --out "$work/sets/$name" \
         --split 0.97 0.03 0
@@ -92,7 +96,8 @@ s=$work/sets
 # epochs here show the networks as many pictures.
 train 1 525 50 32 --max_side 512 --dataset_path "$s/toloka_water" "$s/iaoqian_water" "$s/jorvkve_electric" \
     "$s/anhkhoitran_electric" "$s/yuva_eb_lcd_electric" "$s/made" "$s/made101" "$s/made102" "$s/made201" "$s/made202" \
-    "$s/scenes7" "$s/scenes8" "$s/scenes203" --mix 2.4 1.1 0.9 0.3 0.6 0.6 0.9 0.9 1.5 1.5 0.2 0.3 0.6
+    "$s/scenes7" "$s/scenes8" "$s/scenes203" "$s/made612" "$s/made613" "$s/scenes614" \
+    --mix 2.4 1.1 0.9 0.3 0.6 0.6 0.9 0.9 1.5 1.5 0.2 0.3 0.6 1.5 1.8 0.5
 
 digits="$data/haverland_digits/manifest.jsonl $data/ardiloot_digits/manifest.jsonl"
 stage2() { # stage2 EPOCHS MIX SETS...
@@ -105,7 +110,7 @@ displays() { # displays ROUND: the sets of displays of that round's labels
         "$s/iaoqian_water-full_photo-$1" "$s/iaoqian_water-display_crop-$1" \
         "$s/jorvkve_electric" "$s/anhkhoitran_electric" "$s/displays" "$s/displays12" "$s/made"
 }
-more="$s/displays211 $s/made201 $s/displays311 $s/made401 $s/displays511 $s/made512"
+more="$s/displays211 $s/made201 $s/displays311 $s/made401 $s/displays511 $s/made512 $s/displays611 $s/made612"
 lcds="$s/yuva_eb_lcd_electric-full_photo-1 $s/renjith_lcd_electric-display_crop-1"
 round() { # round NUMBER [MODEL]: labels of the four sets, first by even division, then by the network so far
     local model=${2:+--model $2 --tolerated 4}
@@ -120,7 +125,7 @@ round 1 "$work/stage2.keras"
 # Even division does not fit LCDs: they come in when a network finds their digits.
 boxes_of yuva_eb_lcd_electric full_photo 1 --exact --model "$work/stage2.keras" --tolerated 4
 boxes_of renjith_lcd_electric display_crop 1 --exact --model "$work/stage2.keras" --tolerated 4
-stage2 342 "1.4 1.2 0.3 0.6 0.4 0.15 0.8 0.8 0.7 0.35 0.8 1.4 0.8 1.2 0.8 1.2 0.8" $(displays 1) $lcds $more
+stage2 408 "1.4 1.2 0.3 0.6 0.5 0.2 0.8 0.8 0.7 0.35 0.8 1.4 0.8 1.2 0.8 1.2 0.8 1.4 0.8" $(displays 1) $lcds $more
 
 # The line readers: line TASK EPOCHS MADE "FOLDERS" "MIX" [FLAGS]; MADE made lines, drawn with the mix's last weight
 line() {
@@ -151,8 +156,8 @@ line captcha 14 9000 captcha_v2 "1 2"
 line plate 547 30000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "0.8 1.6 1.2 0.8 3.6" --balance 0.5
 line handwritten 200 60000 handwritten_meza "1 3"
 line price 55 25000 prices_rub "1 3"
-train_line display 283 $(displays 1) $lcds $more --digits $digits \
-    --mix 1.4 1.4 0.35 0.6 0.4 0.15 0.9 0.9 0.8 0.35 0.9 1.5 0.9 1.3 0.9 1.3 0.9
+train_line display 349 $(displays 1) $lcds $more --digits $digits \
+    --mix 1.4 1.4 0.35 0.6 0.5 0.2 0.9 0.9 0.8 0.35 0.9 1.5 0.9 1.3 0.9 1.3 0.9 1.4 0.9
 
 # The gaps between digits; jorvkve and anhkhoitran do not tell red decimals apart.
 made displays13 displays 16000 13

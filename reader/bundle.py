@@ -49,6 +49,8 @@ class Stage1Settings:
         sure: a look with at least this score convinces.
         settled: when a look's corners overlap the earlier ones by more than this (IoU), no further look is taken; 1
             for all looks.
+        window: side, as part of the photo's longer one, of windows through which a photo is looked at piece by piece
+            when the whole shows no display: from far away it is too small there. 1: never.
     """
 
     input_size: int
@@ -64,6 +66,7 @@ class Stage1Settings:
     candidates: int = 3
     sure: float = 0.8
     settled: float = 1.0
+    window: float = 0.45
 
 
 @dataclass(frozen=True)

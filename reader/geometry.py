@@ -321,3 +321,19 @@ def _intersection_area(subject: Points, clip: Points) -> float:
         if len(polygon) < 3:
             return 0.0
     return max(0.0, _shoelace(polygon))
+
+
+def windows(width: float, height: float, side: float) -> list[tuple[float, float]]:
+    """Left and top of the square windows that cover a picture, row by row; neighbours overlap by at least a third.
+
+    What is no longer than a third of a window is whole in one of them. A window larger than the picture stands over its
+    middle.
+    """
+
+    def starts(length: float) -> list[float]:
+        if length <= side:
+            return [(length - side) / 2]
+        count = 1 + math.ceil((length - side) / (side * 2 / 3))
+        return [i * (length - side) / (count - 1) for i in range(count)]
+
+    return [(left, top) for top in starts(height) for left in starts(width)]

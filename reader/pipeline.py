@@ -17,7 +17,7 @@ from reader.confidence import reading_confidence, reading_features
 from reader.decode import boxes_from_outputs, decode_views
 from reader.displays import displays_from_outputs
 from reader.gaps import PointReader
-from reader.geometry import box_corners, expand, inverse, quad_iou, rectify, second_look, warp, warp_points
+from reader.geometry import box_corners, expand, inverse, quad_iou, rectify, second_look, warp, warp_points, windows
 from reader.image import ImageError, Source, letterbox
 from reader.joint import LineView, evidence, line_steps
 from reader.lines import LineReader
@@ -176,8 +176,7 @@ class MeterReader:
 
     def _read_photo(self, photo: Photo, decimals: int | None, times: dict[str, float]) -> Result:
         start = perf_counter()
-        places = self._places(photo)
-        found = self._convincing(places)
+        found, places = self._search(photo)
         times["stage1"] = perf_counter() - start
         if found is None:
             return Result("", reason=NO_DISPLAY)
@@ -212,13 +211,46 @@ class MeterReader:
         looked at too, and those of the photo turned by a quarter either way: people turn their phones, and other
         things look like displays from afar. The place that convinces most from close by is the display.
         """
-        return self._convincing(self._places(Photo.of(photo)))
+        return self._search(Photo.of(photo))[0]
+
+    def _search(self, photo: Photo) -> tuple[Found | None, Iterator[tuple[Found, float]]]:
+        """The display, and the places that were not looked at closely yet."""
+        places = self._places(photo)
+        found = self._convincing(places)
+        if found is None:
+            places = self._closer_places(photo)
+            found = self._convincing(places)
+            # Through windows, clutter that nobody could read looks like a display that nobody can read.
+            if found is not None and self.is_illegible(found.display):
+                found = None
+        return found, places
 
     def _places(self, photo: Photo) -> Iterator[tuple[Found, float]]:
         """The places that look like a display, each looked at closely when it is asked for, and how it convinced."""
         overview = photo.overview(self.bundle.stage1.input_size)
         for turns in (0, 1, 3):
             for display in self._first_look(*overview, turns)[: self.bundle.stage1.candidates]:
+                yield self._confirm(photo, display)
+
+    def _closer_places(self, photo: Photo) -> Iterator[tuple[Found, float]]:
+        """The same of the photo seen through windows, all of one direction before the next; best first of each."""
+        settings = self.bundle.stage1
+        size = settings.input_size
+        side = settings.window * max(photo.shape)
+        if settings.window >= 1 or side < size:  # the windows would show nothing that the whole does not
+            return
+        scale = size / side
+        views = []
+        for left, top in windows(photo.shape[1], photo.shape[0], side):
+            to_window = np.array([[scale, 0, -left * scale], [0, scale, -top * scale], [0, 0, 1]])
+            views.append((photo.warp(to_window, (size, size)), inverse(to_window)))
+        for turns in (0, 1, 3):
+            seen = [display for view in views for display in self._first_look(*view, turns)]
+            kept: list[Display] = []
+            for display in sorted(seen, key=lambda each: -each.score):
+                if all(quad_iou(display.corners, other.corners) <= _SAME_DISPLAY for other in kept):
+                    kept.append(display)
+            for display in kept[: settings.candidates]:
                 yield self._confirm(photo, display)
 
     def _convincing(self, places: Iterator[tuple[Found, float]]) -> Found | None:

@@ -21,6 +21,7 @@ from reader.geometry import (
     second_look,
     warp,
     warp_points,
+    windows,
 )
 
 SQUARE = np.array([[0, 0], [10, 0], [10, 10], [0, 10]], float)
@@ -212,3 +213,25 @@ def test_second_look_fits_a_display_that_is_higher_than_wide():
 
 def test_warp_keeps_a_photo_that_is_not_moved():
     np.testing.assert_array_equal(warp(PHOTO, np.eye(3), PHOTO.shape[:2]), PHOTO)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "side"), [(400, 300, 180), (300, 400, 180), (1000, 90, 450), (37, 23, 7.5)]
+)
+def test_windows_cover_a_picture_and_what_is_small_is_whole_in_one(width, height, side):
+    placed = windows(width, height, side)
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        x, y = rng.uniform(0, (width - side / 3, max(0, height - side / 3)))
+        assert any(
+            left <= x and x + side / 3 <= left + side + 1e-9 and top <= y and y + side / 3 <= top + side + 1e-9
+            for left, top in placed
+        )
+    for left, top in placed:
+        assert -1e-9 <= left <= width - side + 1e-9
+        assert -1e-9 <= top <= height - side + 1e-9 if height >= side else top == (height - side) / 2
+    assert len(placed) <= 2 * (1 + width / side * 1.5) * (1 + height / side * 1.5)
+
+
+def test_one_window_is_enough_for_a_small_picture():
+    assert windows(100, 60, 120) == [(-10, -30)]

@@ -111,6 +111,50 @@ def test_in_doubt_the_turned_photo_is_looked_at_too():
     np.testing.assert_allclose(result.corners, UPRIGHT, atol=2)
 
 
+class ShortSighted(FakeStage1):
+    """Sees no display that is less than `least` pixels wide on what it is shown."""
+
+    def __init__(self, *scores, least=30.0):
+        super().__init__(*scores)
+        self.least = least
+
+    def __call__(self, batch):
+        outputs = super().__call__(batch)
+        if np.linalg.norm(outputs["corners"][0, 1, 1] - outputs["corners"][0, 1, 0]) < self.least:
+            outputs["probabilities"][:] = 0.001
+        return outputs
+
+
+FAR_AWAY = UPRIGHT * 0.6 + [1010, 300]  # 180 of 2560 pixels: 18 of the 256 that the whole photo is shown in
+
+
+@pytest.mark.parametrize("degrees", [0, 12, 90, -90])
+def test_a_display_far_away_is_found_through_windows(degrees):
+    corners = turned(FAR_AWAY, degrees, FAR_AWAY.mean(0))
+    photo, _ = photo_of("0012345", corners, (1920, 2560))
+    result = meter_reader(ShortSighted()).read(photo)
+    assert result.text == "0012345"
+    assert np.abs(result.corners - corners).max() < 2
+    assert meter_reader(ShortSighted(), window=1.0).read(photo).reason == "no_display"
+
+
+def test_windows_are_for_photos_that_show_nothing_as_a_whole():
+    photo, _ = photo_of("123", UPRIGHT * 4, (1920, 2560))
+    stage1 = ShortSighted()
+    meter_reader(stage1).read(photo)
+    assert len(stage1.batches) == 3, "one look and two from close by"
+    small = ShortSighted()
+    photo, _ = photo_of("123", FAR_AWAY / 5, (384, 512))
+    assert meter_reader(small).read(photo).reason == "no_display"
+    assert len(small.batches) == 3, "upright and turned: a window of a small photo shows nothing more"
+
+
+def test_through_windows_nothing_illegible_is_found():
+    photo, _ = photo_of("123", FAR_AWAY, (1920, 2560))
+    assert meter_reader(ShortSighted((0.1, 0, 0.9, 0))).read(photo).reason == "no_display"
+    assert meter_reader(FakeStage1((0.1, 0, 0.9, 0))).read(photo).reason == "illegible"
+
+
 def test_the_second_look_is_upright_and_enlarged():
     photo, _ = photo_of("123", turned(UPRIGHT, 70))
     stage1 = FakeStage1()
