@@ -220,8 +220,11 @@ class MeterReader:
         if found is None:
             places = self._closer_places(photo)
             found = self._convincing(places)
-            # Through windows, clutter that nobody could read looks like a display that nobody can read.
-            if found is not None and self.is_illegible(found.display):
+            # Many windows show much that looks a little like a display, and clutter that nobody could read looks like a
+            # display that nobody can read. Of 104 displays far away that were read right none scored under 0.85, of 13
+            # other things none over 0.8.
+            unsure = found is not None and found.display.score < self.bundle.stage1.sure
+            if found is not None and (unsure or self.is_illegible(found.display)):
                 found = None
         return found, places
 

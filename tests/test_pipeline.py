@@ -149,8 +149,10 @@ def test_windows_are_for_photos_that_show_nothing_as_a_whole():
     assert len(small.batches) == 3, "upright and turned: a window of a small photo shows nothing more"
 
 
-def test_through_windows_nothing_illegible_is_found():
+def test_through_windows_nothing_doubtful_or_illegible_is_found():
     photo, _ = photo_of("123", FAR_AWAY, (1920, 2560))
+    assert meter_reader(ShortSighted((0.7, 0, 0, 0))).read(photo).reason == "no_display"
+    assert meter_reader(FakeStage1((0.7, 0, 0, 0))).read(photo).text == "123"
     assert meter_reader(ShortSighted((0.1, 0, 0.9, 0))).read(photo).reason == "no_display"
     assert meter_reader(FakeStage1((0.1, 0, 0.9, 0))).read(photo).reason == "illegible"
 
