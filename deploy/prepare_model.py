@@ -28,7 +28,7 @@ EXAMPLES = """examples:
   python prepare_model.py                                    deploy/retinanet/*.keras, or ../retinanet/*.keras
   python prepare_model.py --formats onnx onnx_int8           without TensorFlow Serving's format
   python prepare_model.py --formats onnx_int8 --agreement 0.8 --settings models/bundle.json --out fast_models
-      twice as fast, and now and then another reading
+      a third less time, and now and then another reading
   python prepare_model.py --stage1 mine1.keras --stage2 mine2.keras --calibration photos/ --validation other_photos/
 
 Thresholds, rules and the calibration of confidence are taken over from the bundle.json that is there, or from
