@@ -31,7 +31,8 @@ test: $(FULL) browser
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
-	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@# One process more than there are CPUs, at most 4: some tests wait for others' processes to end, up to a minute.
+	.venv/bin/python -m pytest -n $$(($$(nproc) + 1)) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # A browser for the tests of the web page. A person's machine is left as it is: only root installs it here.
 browser:
