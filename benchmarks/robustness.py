@@ -18,7 +18,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.records import records
-from reader.image import ImageError, load_image
+from reader.image import ImageError, encode_jpeg, load_image, resize
 from reader.metrics import same_number
 from reader.pipeline import MeterReader
 from reader.types import ILLEGIBLE, NO_DISPLAY, UInt8
@@ -65,13 +65,12 @@ def cropped(photo: UInt8, corners: np.ndarray, room: float) -> UInt8:
 
 def fewer(photo: UInt8, part: float) -> UInt8:
     """The photo in `part` of its pixels along each axis."""
-    return np.asarray(cv2.resize(photo, None, fx=part, fy=part, interpolation=cv2.INTER_AREA), np.uint8)
+    return resize(photo, (round(photo.shape[0] * part), round(photo.shape[1] * part)))
 
 
 def squeezed(photo: UInt8, quality: int) -> UInt8:
     """After JPEG."""
-    _, data = cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return load_image(encode_jpeg(photo, quality))
 
 
 def grey(photo: UInt8) -> UInt8:

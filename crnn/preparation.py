@@ -13,6 +13,7 @@ from tqdm import tqdm
 from crnn.config import LineConfig
 from crnn.onnx_graph import to_onnx
 from crnn.release import load
+from reader.bundle import AGREEMENT
 from reader.line_image import prepare
 from reader.line_settings import LineSettings
 from reader.lines import LineReader
@@ -46,7 +47,7 @@ class LineWish:
     formats: tuple[str, ...]
     settings: Mapping[str, LineSettings]
     lines: int = 400
-    agreement: float = 0.995
+    agreement: float = AGREEMENT
 
 
 def prepare_lines(wish: LineWish, folder: Path, make: Made) -> dict[str, LineSettings]:

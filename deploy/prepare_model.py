@@ -38,6 +38,7 @@ Thresholds, rules and the calibration of confidence are taken over from the bund
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     from reader.arguments import probability  # found only now that the project is on the path
+    from reader.bundle import AGREEMENT
 
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -53,7 +54,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add(
         "--agreement",
         type=probability,
-        default=0.995,
+        default=AGREEMENT,
         metavar="P",
         help="int8 is used where at least this share of the readings stays the same (default: %(default)s)",
     )

@@ -39,6 +39,8 @@ from reader.types import (
 
 #: The line reader of this task reads meters' displays.
 DISPLAY_TASK = "display"
+#: Quarters by which a photo is turned, one after the other, while nothing convinces.
+_TURNS = (0, 1, 3)
 #: A look at the surroundings is about the same display when its corners overlap the earlier ones by this much.
 _SAME_DISPLAY = 0.2
 #: A look replaces the earlier corners when its score is at least this part of theirs.
@@ -215,23 +217,23 @@ class MeterReader:
 
     def _search(self, photo: Photo) -> tuple[Found | None, Iterator[tuple[Found, float]]]:
         """The display, and the places that were not looked at closely yet."""
+        settings = self.bundle.stage1
         places = self._places(photo)
-        found = self._convincing(places)
+        found = self._convincing(places, settings.believed)
         if found is None:
             places = self._closer_places(photo)
-            found = self._convincing(places)
             # Many windows show much that looks a little like a display, and clutter that nobody could read looks like a
             # display that nobody can read. Of 104 displays far away that were read right none scored under 0.85, of 13
             # other things none over 0.8.
-            unsure = found is not None and found.display.score < self.bundle.stage1.sure
-            if found is not None and (unsure or self.is_illegible(found.display)):
+            found = self._convincing(places, settings.sure)
+            if found is not None and self.is_illegible(found.display):
                 found = None
         return found, places
 
     def _places(self, photo: Photo) -> Iterator[tuple[Found, float]]:
         """The places that look like a display, each looked at closely when it is asked for, and how it convinced."""
         overview = photo.overview(self.bundle.stage1.input_size)
-        for turns in (0, 1, 3):
+        for turns in _TURNS:
             for display in self._first_look(*overview, turns)[: self.bundle.stage1.candidates]:
                 yield self._confirm(photo, display)
 
@@ -247,7 +249,7 @@ class MeterReader:
         for left, top in windows(photo.shape[1], photo.shape[0], side):
             to_window = np.array([[scale, 0, -left * scale], [0, scale, -top * scale], [0, 0, 1]])
             views.append((photo.warp(to_window, (size, size)), inverse(to_window)))
-        for turns in (0, 1, 3):
+        for turns in _TURNS:
             seen = [display for view in views for display in self._first_look(*view, turns)]
             kept: list[Display] = []
             for display in sorted(seen, key=lambda each: -each.score):
@@ -256,8 +258,13 @@ class MeterReader:
             for display in kept[: settings.candidates]:
                 yield self._confirm(photo, display)
 
-    def _convincing(self, places: Iterator[tuple[Found, float]]) -> Found | None:
-        """The place that convinces most, of all up to the first that leaves no doubt; None where none is believed."""
+    def _convincing(self, places: Iterator[tuple[Found, float]], believed: float) -> Found | None:
+        """The place that convinces most, of all up to the first that leaves no doubt; None where none is believed.
+
+        Args:
+            places: see `_places`.
+            believed: a display whose best look has a lower score is none.
+        """
         settings = self.bundle.stage1
         best: Found | None = None
         best_score = 0.0
@@ -266,7 +273,7 @@ class MeterReader:
                 best, best_score = found, score
             if best_score >= settings.sure or settings.extra_looks == 0:
                 break
-        return None if best is None or best.display.score < settings.believed else best
+        return None if best is None or best.display.score < believed else best
 
     def _read_elsewhere(
         self,

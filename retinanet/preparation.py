@@ -10,7 +10,16 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from reader.bundle import FILE_NAME, Bundle, BundleError, Stage1Settings, Stage2Settings, load_bundle, save_bundle
+from reader.bundle import (
+    AGREEMENT,
+    FILE_NAME,
+    Bundle,
+    BundleError,
+    Stage1Settings,
+    Stage2Settings,
+    load_bundle,
+    save_bundle,
+)
 from reader.image import load_image, resize
 from reader.pipeline import MeterReader
 from reader.runtime import Network, OnnxNetwork, Outputs
@@ -66,7 +75,7 @@ class Wish:
     calibration: Path | None = None
     validation: Path | None = None
     photos: int = 200
-    agreement: float = 0.995
+    agreement: float = AGREEMENT
 
 
 class _Recorder:

@@ -42,10 +42,12 @@ def make_display(rng: np.random.Generator, kind: str | None = None) -> MadeDispl
         h, w = art.image.shape[:2]
         if decimals_show(art.image, box_corners((0, 0, w, h)), art):
             break
-    if art.kind == "digital" and rng.random() < _TIGHT:
-        return _cut_at_digits(art, rng)
+    tight = art.kind == "digital" and rng.random() < _TIGHT
+    if tight:
+        art = _cut_at_digits(art, rng)
+        h, w = art.image.shape[:2]
     room = round(MARGIN * h)
-    style = rng.random()
+    style = 0.0 if tight else rng.random()  # of what is cut out tightly only the edge goes on
     if style < 0.25:
         image = cv2.copyMakeBorder(art.image, room, room, room, room, cv2.BORDER_REPLICATE)
     else:
@@ -64,20 +66,18 @@ def make_display(rng: np.random.Generator, kind: str | None = None) -> MadeDispl
     return MadeDisplay(image, boxes, art.reading, art.kind)
 
 
-def _cut_at_digits(art: DisplayArt, rng: np.random.Generator) -> MadeDisplay:
-    """What is left of an LCD when little more than the digits is cut out; what is around it continues its edge."""
+def _cut_at_digits(art: DisplayArt, rng: np.random.Generator) -> DisplayArt:
+    """What is left of an LCD when little more than the digits is cut out."""
     h, w = art.image.shape[:2]
     digits = np.array([box[:4] for box in art.boxes if box[4].isdigit()])
     wide, high = np.median(digits[:, 2] - digits[:, 0]), digits[:, 3].max() - digits[:, 1].min()
     x1, x2 = digits[:, 0].min() - rng.uniform(-0.25, 0.5) * wide, digits[:, 2].max() + rng.uniform(-0.25, 0.7) * wide
     y1, y2 = digits[:, 1].min() - rng.uniform(-0.05, 0.15) * high, digits[:, 3].max() + rng.uniform(-0.05, 0.15) * high
     left, top, right, bottom = max(0, round(x1)), max(0, round(y1)), min(w, round(x2)), min(h, round(y2))
-    room = round(MARGIN * (bottom - top))
-    image = cv2.copyMakeBorder(art.image[top:bottom, left:right], room, room, room, room, cv2.BORDER_REPLICATE)
     boxes = []
     for bx1, by1, bx2, by2, name in art.boxes:
         cx1, cy1, cx2, cy2 = max(bx1, left), max(by1, top), min(bx2, right), min(by2, bottom)
         seen = max(0.0, cx2 - cx1) * max(0.0, cy2 - cy1) / ((bx2 - bx1) * (by2 - by1))
         if name != "point" or seen >= _SEEN:
-            boxes.append((cx1 - left + room, cy1 - top + room, cx2 - left + room, cy2 - top + room, name))
-    return MadeDisplay(np.asarray(image, np.uint8), tuple(boxes), art.reading, art.kind)
+            boxes.append((cx1 - left, cy1 - top, cx2 - left, cy2 - top, name))
+    return DisplayArt(art.image[top:bottom, left:right], tuple(boxes), art.reading, art.kind)

@@ -69,11 +69,11 @@ def clockwise(corners):
 @pytest.mark.parametrize(
     "settings",
     [
-        Stage1Augmentation(second_look=0, background=0, any_angle=0, cut_out=0),
-        Stage1Augmentation(second_look=0, background=0, any_angle=1, cut_out=0),
-        Stage1Augmentation(second_look=1, background=0, cut_out=0),
-        Stage1Augmentation(second_look=1, background=0, flip_second_look=1, cut_out=0),
-        Stage1Augmentation(cut_out=0),
+        Stage1Augmentation(second_look=0, background=0, any_angle=0),
+        Stage1Augmentation(second_look=0, background=0, any_angle=1),
+        Stage1Augmentation(second_look=1, background=0),
+        Stage1Augmentation(second_look=1, background=0, flip_second_look=1),
+        Stage1Augmentation(),
     ],
     ids=["first look", "any angle", "second look", "upside down", "as in training"],
 )
@@ -101,7 +101,7 @@ def test_corners_move_with_the_photo(no_light, settings):
 def test_geometry_has_no_offset(no_light):
     """Half a pixel of shift, the usual fault, would show in the mean over all views."""
     offsets = []
-    settings = Stage1Augmentation(second_look=0, background=0, any_angle=0, cut_out=0)
+    settings = Stage1Augmentation(second_look=0, background=0, any_angle=0)
     for seed in range(60):
         truth = quad()
         sample = Stage1Sample(marked_photo(truth), truth[None], np.array([0]), "made.jpg")

@@ -24,7 +24,7 @@ NETWORK = {"blocks": (1, 1, 1, 1), "fpn_channels": 32, "head_convs": 1}
 STAGE1 = Stage1Config(input_size=(128, 128), channels=(8, 16, 24, 32, 48), **NETWORK)
 STAGE2 = Stage2Config(channels=(8, 24, 32, 48, 48), **NETWORK)
 #: Small errors of the corners only: there are a few hundred views to learn from, not a million.
-GENTLE1 = Stage1Augmentation(second_look=0.5, background=0, any_angle=0, flip_second_look=0, cut_out=0)
+GENTLE1 = Stage1Augmentation(second_look=0.5, background=0, any_angle=0, flip_second_look=0)
 GENTLE2 = Stage2Augmentation(jitter=0.03, shift=0.03, exchange=0, negative=0, far_away=0, fade=0)
 
 
