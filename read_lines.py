@@ -39,7 +39,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--pattern", metavar="P", help='what a text looks like, "" for anything (default: the task\'s)')
     add("--min_confidence", type=probability, metavar="P", help="reject readings below it (default: the task's)")
     add("--models", type=Path, metavar="DIR", help="another folder of weights than deploy/models")
-    add("--runtime", default="auto", metavar="NAME", help="auto, onnx or savedmodel (default: auto)")
+    add("--runtime", default="auto", metavar="NAME", help="auto, onnx, onnx_float32 or savedmodel (default: auto)")
     return parser.parse_args(arguments)
 
 

@@ -45,9 +45,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--runtime",
-        choices=("auto", "onnx", "savedmodel"),
+        choices=("auto", "onnx", "onnx_float32", "savedmodel"),
         default="auto",
-        help="what runs the networks; auto takes the fastest that is there and passed its check (default)",
+        help="what runs the networks; auto: the fastest that is there (default); onnx: int8 where that is as good",
     )
     parser.add_argument(
         "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes a GPU where the runtime has one"

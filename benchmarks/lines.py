@@ -136,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--split", default="test", help="(default: %(default)s)")
     add("--composed", type=int, default=500, metavar="N", help="composed numbers (default: %(default)s)")
     add("--models", type=Path, default=DEFAULT_FOLDER, help="bundle folder (default: deploy/models)")
-    add("--runtime", default="auto", help="auto, onnx or savedmodel (default: auto)")
+    add("--runtime", default="auto", help="auto, onnx, onnx_float32 or savedmodel (default: auto)")
     add("--threads", type=int, default=1, help="(default: %(default)s)")
     args = parser.parse_args(arguments)
     try:

@@ -13,7 +13,6 @@ from tqdm import tqdm
 from crnn.config import LineConfig
 from crnn.onnx_graph import to_onnx
 from crnn.release import load
-from reader.bundle import AGREEMENT
 from reader.line_image import prepare
 from reader.line_settings import LineSettings
 from reader.lines import LineReader
@@ -21,14 +20,15 @@ from reader.runtime import Network, OnnxNetwork
 from reader.types import UInt8
 from training import export
 from training.export import MismatchError
+from training.steadiness import Readings, moved, verdict
 
 #: Exports in float32 differ from Keras by no more, in logits.
 TOLERANCE = 1e-3
 CALIBRATION_LINES, COMPARED = 150, 8
 CALIBRATION_SEED, VALIDATION_SEED = 7003, 7004
 
-#: Task, generator -> (H, W, 3) uint8 RGB picture of a line.
-Made = Callable[[str, np.random.Generator], UInt8]
+#: Task, generator -> (H, W, 3) uint8 RGB picture of a line, and its text; None where nobody knows.
+Made = Callable[[str, np.random.Generator], tuple[UInt8, str | None]]
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,15 @@ class LineWish:
         formats: of "savedmodel", "onnx", "onnx_int8".
         settings: of the tasks' earlier exports, whose thresholds and calibration are taken over.
         lines: number of made lines to compare readings on.
-        agreement: int8 is used where at least this share of the readings stays the same, 0 to 1.
+        agreement: int8 is used where at least this share of the readings stays the same, 0 to 1; None for as many as
+            stay the same in float32 when the pictures are moved by a pixel.
     """
 
     sources: Mapping[str, Path]
     formats: tuple[str, ...]
     settings: Mapping[str, LineSettings]
     lines: int = 400
-    agreement: float = AGREEMENT
+    agreement: float | None = None
 
 
 def prepare_lines(wish: LineWish, folder: Path, make: Made) -> dict[str, LineSettings]:
@@ -85,7 +86,8 @@ def _prepare(task: str, path: Path, wish: LineWish, folder: Path, make: Made) ->
         export.save_savedmodel(network, saved)
         files["savedmodel"] = f"{task}/1"
     float32 = OnnxNetwork(exported, threads=1)
-    pictures = _lines(task, make, settings, CALIBRATION_SEED, CALIBRATION_LINES)
+    drawn, _ = _lines(task, make, CALIBRATION_SEED, CALIBRATION_LINES)
+    pictures = [prepare(picture, settings.input_size, settings.fit) for picture in drawn]
     checks = _compare(task, network, float32, saved, pictures[:COMPARED], settings)
     if "onnx_int8" in wish.formats:
         checks["onnx_int8"] = _quantized(task, folder, float32, settings, pictures, make, wish)
@@ -114,10 +116,11 @@ def _describe(config: LineConfig, before: LineSettings | None, sha256: str) -> L
     return LineSettings(task=config.task, pattern=config.pattern, **known)  # type: ignore[arg-type]
 
 
-def _lines(task: str, make: Made, settings: LineSettings, seed: int, count: int) -> list[UInt8]:
-    """Made lines as the network gets them."""
-    drawn = (make(task, np.random.default_rng([seed, index])) for index in range(count))
-    return [prepare(picture, settings.input_size, settings.fit) for picture in drawn]
+def _lines(task: str, make: Made, seed: int, count: int) -> tuple[list[UInt8], list[str] | None]:
+    """Made lines and their texts; None where not all are known."""
+    drawn = [make(task, np.random.default_rng([seed, index])) for index in range(count)]
+    texts = [text for _, text in drawn if text is not None]
+    return [picture for picture, _ in drawn], texts if len(texts) == count else None
 
 
 def _compare(
@@ -160,24 +163,28 @@ def _quantized(
     make: Made,
     wish: LineWish,
 ) -> str:
-    """Writes an int8 file, which stays only if it reads as float32 does and is faster; the verdict on it."""
-    path, count = folder / f"{task}_int8.onnx", wish.lines
+    """Writes an int8 file, which stays only if it reads as well as float32 and is faster; the verdict on it."""
+    path = folder / f"{task}_int8.onnx"
     # Recurrent layers and the classes stay in float32: there is little to gain, and errors would go through all steps.
     export.quantize_onnx(folder / f"{task}.onnx", path, pictures, ["Conv", "MaxPool"], lambda node: False)
     candidate = OnnxNetwork(path, threads=1)
     before, after = (export.milliseconds(network, pictures[0]) for network in (float32, candidate))
-    shown = tqdm(_lines(task, make, settings, VALIDATION_SEED, count), desc=f"{task} int8", unit="line")
-    same = sum(
-        _texts(float32(each[None])["logits"], settings) == _texts(candidate(each[None])["logits"], settings)
-        for each in shown
-    )
-    verdict = ""
-    if same < wish.agreement * count:
-        verdict = f"at least {100 * wish.agreement:g} % wanted"
-    elif after >= before:
-        verdict = "not faster"
-    found = f"{same} of {count} readings as in float32, {after:.1f} ms instead of {before:.1f}"
-    print(f"{task} int8: {found}: " + (f"not used, {verdict}; float32 is used" if verdict else "used"))
-    if verdict:
+    drawn, truths = _lines(task, make, VALIDATION_SEED, wish.lines)
+
+    def read(network: Network, lines: Sequence[UInt8], title: str) -> list[str]:
+        shown = (prepare(line, settings.input_size, settings.fit) for line in tqdm(lines, desc=title, unit="line"))
+        return [text for line in shown for text in _texts(network(line[None])["logits"], settings)]
+
+    shifts = []
+    if wish.agreement is None:
+        pairs = [moved(line) for line in drawn]
+        shifts = [read(float32, [pair[way] for pair in pairs], f"{task} float32, moved") for way in range(2)]
+    readings = Readings(read(float32, drawn, f"{task} float32"), read(candidate, drawn, f"{task} int8"), shifts, truths)
+    found, against = verdict(readings, wish.agreement)
+    found += f", {after:.1f} ms instead of {before:.1f}"
+    if not against and after >= before:
+        against = "not faster"
+    print(f"{task} int8: {found}: " + (f"not used, {against}; float32 is used" if against else "used"))
+    if against:
         path.unlink()
-    return f"not used, {verdict}: {found}" if verdict else f"used: {found}"
+    return f"not used, {against}: {found}" if against else f"used: {found}"

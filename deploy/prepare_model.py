@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
+
+    from reader.bundle import PointSettings
+    from reader.gaps import PointReader
+    from reader.line_settings import LineSettings
+    from reader.lines import LineReader
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -27,18 +34,16 @@ FORMATS = ("savedmodel", "onnx", "onnx_int8")
 EXAMPLES = """examples:
   python prepare_model.py                                    deploy/retinanet/*.keras, or ../retinanet/*.keras
   python prepare_model.py --formats onnx onnx_int8           without TensorFlow Serving's format
-  python prepare_model.py --formats onnx_int8 --agreement 0.8 --settings models/bundle.json --out fast_models
-      a third less time, and now and then another reading
+  python prepare_model.py --formats onnx                     float32 alone
   python prepare_model.py --stage1 mine1.keras --stage2 mine2.keras --calibration photos/ --validation other_photos/
 
 Thresholds, rules and the calibration of confidence are taken over from the bundle.json that is there, or from
---settings. int8 is used for a stage where it is faster and enough of the readings stay the same (--agreement)."""
+--settings. int8 is used for a network where it is faster and reads as well as float32 (--agreement)."""
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     from reader.arguments import probability  # found only now that the project is on the path
-    from reader.bundle import AGREEMENT
 
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -54,9 +59,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add(
         "--agreement",
         type=probability,
-        default=AGREEMENT,
         metavar="P",
-        help="int8 is used where at least this share of the readings stays the same (default: %(default)s)",
+        help="int8 is used where at least this share of the readings stays the same (default: as many as stay the same "
+        "in float32 when the photos are moved by a pixel; of made photos also no fewer right than chance explains)",
     )
     add("--lines", type=Path, metavar="DIR", help="line readers, TASK.keras (default: crnn/ here, else the one above)")
     add("--point", type=Path, metavar="FILE", help="(default: points/point.keras here, else the one above)")
@@ -80,29 +85,26 @@ def main(arguments: list[str] | None = None) -> int:
         from crnn.preparation import LineWish, prepare_lines  # TensorFlow, seconds to import: when there is work for it
         from points.preparation import PointWish, prepare_point
         from reader.bundle import save_bundle
-        from retinanet.preparation import Wish, prepare
+        from retinanet.preparation import Wish, known_settings, prepare
         from synthesis.crops import make_display
-        from synthesis.lines import make_line
-        from synthesis.meter import make_photo
 
-        wish = Wish(
-            {"stage1": flags.stage1, "stage2": flags.stage2},
-            tuple(flags.formats),
-            settings=flags.settings or flags.out,
-            calibration=flags.calibration,
-            validation=flags.validation,
-            photos=flags.photos,
-            agreement=flags.agreement,
-        )
+        before = known_settings(flags.settings or flags.out)
+        line_wish = LineWish(lines, tuple(flags.formats), before.lines if before else {}, agreement=flags.agreement)
         with replacing(flags.out) as folder:
-            bundle = prepare(wish, folder, lambda rng: make_photo(rng).image, lambda rng: make_display(rng).image)
-            line_wish = LineWish(lines, tuple(flags.formats), bundle.lines, agreement=flags.agreement)
-            made = prepare_lines(
-                line_wish,
-                folder,
-                lambda task, rng: make_display(rng).image if task == "display" else make_line(task, rng)[0],
-            )
+            made = prepare_lines(line_wish, folder, _made_line)
             looked = prepare_point(PointWish(point, tuple(flags.formats)), folder, _made_digits) if point else None
+            wish = Wish(
+                {"stage1": flags.stage1, "stage2": flags.stage2},
+                tuple(flags.formats),
+                settings=flags.settings or flags.out,
+                calibration=flags.calibration,
+                validation=flags.validation,
+                photos=flags.photos,
+                agreement=flags.agreement,
+                line=_line_reader(made, folder),
+                points=_point_reader(looked, folder),
+            )
+            bundle = prepare(wish, folder, _made_photo, lambda rng: make_display(rng).image)
             save_bundle(replace(bundle, lines=made, point=looked), folder)
     except (OSError, ValueError) as error:  # ReleaseError, ExportError, BundleError and ImageError are ValueErrors
         print(f"prepare_model.py: {error}", file=sys.stderr)
@@ -150,6 +152,45 @@ def find_point(path: Path | None) -> Path | None:
         raise FileNotFoundError(f"{path}: no such file; train_point.py makes it")
     known = (HERE / "points" / "point.keras", HERE.parent / "points" / "point.keras")
     return path or next((each for each in known if each.is_file()), None)
+
+
+def _line_reader(made: Mapping[str, LineSettings], folder: Path) -> LineReader | None:
+    """The line reader for displays on the file that was exported; None where there is none in ONNX."""
+    from reader.lines import LineReader
+    from reader.pipeline import DISPLAY_TASK
+    from reader.runtime import OnnxNetwork
+
+    settings = made.get(DISPLAY_TASK)
+    if settings is None or "onnx" not in settings.files:
+        return None
+    return LineReader(OnnxNetwork(folder / settings.files["onnx"], threads=1), settings)
+
+
+def _point_reader(settings: PointSettings | None, folder: Path) -> PointReader | None:
+    """The same for the point network."""
+    from reader.gaps import PointReader
+    from reader.runtime import OnnxNetwork
+
+    if settings is None or "onnx" not in settings.files:
+        return None
+    return PointReader(OnnxNetwork(folder / settings.files["onnx"], threads=1), settings)
+
+
+def _made_photo(rng: np.random.Generator) -> tuple[np.ndarray, str]:
+    """A made photo (H, W, 3), and what it should read; "" for nothing."""
+    from synthesis.meter import make_photo
+
+    photo = make_photo(rng)
+    return photo.image, photo.reading or ""
+
+
+def _made_line(task: str, rng: np.random.Generator) -> tuple[np.ndarray, str | None]:
+    """A made line (H, W, 3), and its text; of a display, whose decimals are letters of their own, the picture alone."""
+    from reader.pipeline import DISPLAY_TASK
+    from synthesis.crops import make_display
+    from synthesis.lines import make_line
+
+    return (make_display(rng).image, None) if task == DISPLAY_TASK else make_line(task, rng)
 
 
 def _made_digits(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -24,8 +24,6 @@ FORMAT_VERSION = 1
 FILE_NAME = "bundle.json"
 #: Where prepare_model.py writes, and where the committed weights lie.
 DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "deploy" / "models"
-#: int8 files are put into a bundle where at least this share of the readings stays the same.
-AGREEMENT = 0.995
 
 
 class BundleError(ValueError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ Float64 = npt.NDArray[np.float64]
 
 #: Classes less likely than this at a step begin no character there. The probabilities of the texts that are found are
 #: computed from all classes.
-PRUNED = 1e-6
+PRUNED = 1e-4
 #: Texts of the beam are weighed exactly down to this part of the best one, and as many as were asked for.
 _CONTENDERS = math.log(1e-3)
 
@@ -92,6 +92,7 @@ def beam_search(
     pattern: LinePattern | None = None,
     min_length: int = 0,
     max_length: int | None = None,
+    characters: bool = True,
 ) -> list[CtcReading]:
     """The likeliest texts by prefix beam search (Hannun et al. 2014, algorithm 1, without a language model).
 
@@ -103,6 +104,7 @@ def beam_search(
         pattern: only texts of this form are read.
         min_length: only texts of at least so many characters are read.
         max_length: and of at most so many; None for any.
+        characters: whether the readings say where their characters stand, which takes as long again; see `aligned`.
 
     Returns:
         At most `n_best` readings, the likeliest first; where no text that is allowed is possible, none. Where one is
@@ -127,7 +129,26 @@ def beam_search(
     exact = text_log_probabilities(steps, texts)
     # Texts of equal probability come in the order of the alphabet, whatever way the beam went.
     ranked = sorted(range(len(texts)), key=lambda number: (-exact[number], texts[number]))[:n_best]
-    return [_reading(steps, alphabet, texts[number], exact[number]) for number in ranked]
+    readings = [CtcReading("".join(alphabet[k - 1] for k in texts[number]), exact[number], ()) for number in ranked]
+    return [aligned(reading, steps, alphabet) for reading in readings] if characters else readings
+
+
+def aligned(reading: CtcReading, log_probs: npt.ArrayLike, alphabet: str) -> CtcReading:
+    """A reading with its characters at the steps of the likeliest alignment.
+
+    Args:
+        reading: a text that the steps allow; its characters are found anew.
+        log_probs: (T, C), class 0 the blank.
+        alphabet: class i + 1 is alphabet[i].
+
+    Raises:
+        ValueError: the array is none of log probabilities for this alphabet.
+    """
+    steps = _checked(log_probs, alphabet)
+    labels = [alphabet.index(character) + 1 for character in reading.text]
+    spans = zip(labels, likeliest_alignment(steps, labels), strict=True)
+    found = (CtcCharacter(alphabet[k - 1], math.exp(steps[a:b, k].max()), a, b) for k, (a, b) in spans)
+    return replace(reading, characters=tuple(found))
 
 
 def text_log_probability(log_probs: npt.ArrayLike, alphabet: str, text: str) -> float:
@@ -149,77 +170,86 @@ def text_log_probability(log_probs: npt.ArrayLike, alphabet: str, text: str) -> 
 class _Beam:
     """Prefix beam search over the steps of one line.
 
-    The prefixes are nodes of a tree, so that the same prefix reached on two ways is one node, and W of them, the beam,
-    are followed. Of each: the log probability that it ends in a blank, that it ends in its last character, and both.
+    The prefixes are nodes of a tree, so that the same prefix reached on two ways is one node, and the likeliest of
+    them, the beam, are followed. In plain numbers: for ten prefixes and two or three classes numpy takes longer.
     """
 
     def __init__(self, steps: Float64, allowed: LineAutomaton | None) -> None:
         """`steps` are (T, C) log probabilities; `allowed` says which texts may be read."""
         self.steps = steps
         self.allowed = allowed
-        self.labels, self.parents = [0], [-1]
-        self.children: dict[tuple[int, int], int] = {}
-        #: (4, W) int64: node, last class, node of the prefix without it, state of the automaton.
-        self.prefixes = np.array([[0], [0], [-1], [0]])
-        self.blank, self.character, self.total = np.array([0.0]), np.array([-np.inf]), np.array([0.0])  # (W,)
+        #: Of each node its last class, the node of the prefix without it, its state of the automaton, those after it.
+        self.labels, self.parents, self.states = [0], [-1], [0]
+        self.children: list[dict[int, int]] = [{}]
+        self.following: dict[int, list[int]] = {}  # by state of the automaton, the state after each class
+        self.distance = [] if allowed is None else allowed.distance.tolist()
+        #: Node -> the log probability that its prefix ends in a blank, and that it ends in its last character.
+        self.beam: dict[int, tuple[float, float]] = {0: (0.0, -math.inf)}
 
     def search(self, width: int) -> list[tuple[list[int], float]]:
         """Classes and log probability of the texts at the end, the likeliest first."""
-        likely = [np.flatnonzero(row) + 1 for row in self.steps[:, 1:] > math.log(PRUNED)]
-        for number, (row, classes) in enumerate(zip(self.steps, likely, strict=True)):
-            if classes.size:
+        likely = self.steps > math.log(PRUNED)
+        for number, row in enumerate(self.steps.tolist()):
+            classes = (np.flatnonzero(likely[number, 1:]) + 1).tolist()
+            if classes:
                 self._grow(row, classes, width, len(self.steps) - number - 1)
             else:  # most steps are sure blanks
-                self.blank, self.character = self.total + row[0], self.character + row[self.prefixes[1]]
-                self.total = np.logaddexp(self.blank, self.character)
-        score = self.total.copy()
-        if self.allowed is not None:
-            score[~self.allowed.final[self.prefixes[3]]] = -np.inf
-        order = np.argsort(-score, kind="stable")
-        return [(self._text(int(self.prefixes[0, i])), float(score[i])) for i in order if score[i] > -np.inf]
+                self.beam = {
+                    node: (_either(blank, character) + row[0], character + row[self.labels[node]])
+                    for node, (blank, character) in self.beam.items()
+                }
+        ended = [(node, _either(*ways)) for node, ways in self.beam.items() if self._may_end(node)]
+        ended.sort(key=lambda pair: -pair[1])
+        return [(self._text(node), score) for node, score in ended if score > -math.inf]
 
-    def _grow(self, row: Float64, classes: npt.NDArray[np.int64], width: int, left: int) -> None:
-        """One step: each prefix stays or gains one of the `classes` (K,); `left`: steps after this one."""
-        node, last, parent, state = self.prefixes
-        blank, character = self.total + row[0], self.character + row[last]  # (W,)
-        grown = self.total[:, None] + row[classes]  # (W, K)
-        own = np.minimum(np.searchsorted(classes, last), len(classes) - 1)  # (W,) column of the last class
-        same = np.flatnonzero(classes[own] == last)
-        # A character after the same character begins a new one only after a blank.
-        grown[same, own[same]] = self.blank[same] + row[last[same]]
-        origins, children = (node[:, None] == parent[same]).nonzero()
-        if origins.size:  # a grown prefix that is in the beam already is the same text
-            children = same[children]
-            columns = own[children]
-            character[children] = np.logaddexp(character[children], grown[origins, columns])
-            grown[origins, columns] = -np.inf
-        stayed = np.logaddexp(blank, character)
-        if self.allowed is not None:
-            after = self.allowed.following[state[:, None], classes]  # (W, K)
-            grown[(after < 0) | (self.allowed.distance[after] > left)] = -np.inf
-            stayed[self.allowed.distance[state] > left] = -np.inf
-        scores = np.concatenate((stayed, grown.ravel()))  # (W + W K,)
-        best = scores.argpartition(-width)[-width:] if len(scores) > width else np.arange(len(scores))
-        best = best[scores[best] > -np.inf]
-        best.sort()  # those that stay come first
-        count = int(best.searchsorted(len(stayed)))
-        kept, (origin, column) = best[:count], np.divmod(best[count:] - len(stayed), len(classes))
-        gained, origins = classes[column], node[origin]
-        nodes = [self._child(*pair) for pair in zip(origins.tolist(), gained.tolist(), strict=True)]
-        states = np.zeros_like(gained) if self.allowed is None else after[origin, column]
-        new = np.array([nodes, gained, origins, states], np.int64)
-        self.prefixes = np.concatenate((self.prefixes[:, kept], new), axis=1)
-        self.total = scores[best]
-        self.character = self.total.copy()
-        self.character[:count] = character[kept]
-        self.blank = np.full(len(best), -np.inf)
-        self.blank[:count] = blank[kept]
+    def _grow(self, row: list[float], classes: list[int], width: int, left: int) -> None:
+        """One step: each prefix stays or gains one of the `classes`; `left`: steps after this one."""
+        labels, children = self.labels, self.children
+        grown: dict[int, tuple[float, float]] = {}
+        for node, (blank, character) in self.beam.items():
+            total, last = _either(blank, character), labels[node]
+            if self._reaches(self.states[node], left):
+                # A prefix that another one has grown into is the same text.
+                known = grown.get(node)
+                stays = character + row[last]
+                grown[node] = total + row[0], stays if known is None else _either(stays, known[1])
+            following = self._following(self.states[node])
+            for label in classes:
+                state = 0 if following is None else following[label]
+                if state < 0 or not self._reaches(state, left):
+                    continue
+                child = children[node].get(label)
+                if child is None:
+                    child = self._child(node, label, state)
+                # A character after the same character begins a new one only after a blank.
+                gained = (blank if label == last else total) + row[label]
+                known = grown.get(child)
+                grown[child] = (-math.inf, gained) if known is None else (known[0], _either(known[1], gained))
+        scores = {node: _either(*ways) for node, ways in grown.items()}
+        best = sorted((node for node in scores if scores[node] > -math.inf), key=lambda node: -scores[node])[:width]
+        self.beam = {node: grown[node] for node in best}
 
-    def _child(self, parent: int, label: int) -> int:
-        node = self.children.setdefault((parent, label), len(self.labels))
-        if node == len(self.labels):
-            self.labels.append(label)
-            self.parents.append(parent)
+    def _reaches(self, state: int, left: int) -> bool:
+        """Whether a line can still be finished in so many steps."""
+        return self.allowed is None or self.distance[state] <= left
+
+    def _following(self, state: int) -> list[int] | None:
+        if self.allowed is None:
+            return None
+        if state not in self.following:
+            self.following[state] = self.allowed.following[state].tolist()
+        return self.following[state]
+
+    def _may_end(self, node: int) -> bool:
+        return self.allowed is None or bool(self.allowed.final[self.states[node]])
+
+    def _child(self, parent: int, label: int, state: int) -> int:
+        node = len(self.labels)
+        self.children[parent][label] = node
+        self.labels.append(label)
+        self.parents.append(parent)
+        self.states.append(state)
+        self.children.append({})
         return node
 
     def _text(self, node: int) -> list[int]:
@@ -230,12 +260,11 @@ class _Beam:
         return found[::-1]
 
 
-def _reading(steps: Float64, alphabet: str, labels: list[int], log_probability: float) -> CtcReading:
-    characters = tuple(
-        CtcCharacter(alphabet[label - 1], math.exp(steps[start:end, label].max()), start, end)
-        for label, (start, end) in zip(labels, likeliest_alignment(steps, labels), strict=True)
-    )
-    return CtcReading("".join(character.text for character in characters), log_probability, characters)
+def _either(first: float, second: float) -> float:
+    """The logarithm of the sum of two probabilities given as logarithms."""
+    if first < second:
+        first, second = second, first
+    return first if second == -math.inf else first + math.log1p(math.exp(second - first))
 
 
 def _checked(log_probs: npt.ArrayLike, alphabet: str) -> Float64:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from reader.ctc import CtcReading, beam_search, greedy, text_log_probability
+from reader.ctc import CtcReading, aligned, beam_search, greedy, text_log_probability
 from reader.ctc_lattice import text_log_probabilities
 from reader.line_settings import DECIMAL_DIGITS
 from reader.signs import SIGNS
@@ -255,7 +255,7 @@ def _candidates(views: Sequence[Float64], rules: JointRules) -> dict[str, CtcRea
         if best.text and best.log_probability >= math.log(rules.certain):
             found = [best]
         else:
-            found = beam_search(log_probs, _ALPHABET, rules.width, rules.candidates, min_length=1)
+            found = beam_search(log_probs, _ALPHABET, rules.width, rules.candidates, min_length=1, characters=False)
         for each in found:
             known.setdefault(each.text, each)
     if len(views) == 1:
@@ -303,7 +303,8 @@ def _renamed(digits: Sequence[Digit], chosen: str, names: list[str], shares: Flo
 def _placed(reading: CtcReading, view: LineView, names: list[str], shares: Float64) -> list[Digit]:
     """A text of another length than was detected, at the places where the line reader saw its digits."""
     step = (view.right - view.left) / len(view.views[0])
-    middles = [view.left + (each.start + each.end) / 2 * step for each in reading.characters]
+    characters = aligned(reading, view.views[0], _ALPHABET).characters
+    middles = [view.left + (each.start + each.end) / 2 * step for each in characters]
     gaps = np.diff(middles)
     half = float(np.median(gaps)) / 2 if len(gaps) else (view.bottom - view.top) / 4
     confidences = _confidences(reading.text, names, shares)

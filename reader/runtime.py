@@ -23,6 +23,7 @@ Outputs = Mapping[str, npt.NDArray[Any]]
 
 #: Where networks run; "auto" is the GPU where the runtime that is installed has one to offer, else the CPU.
 DEVICES = ("auto", "cpu", "gpu")
+_FLOAT32 = "onnx_float32"
 _CUDA = "CUDAExecutionProvider"
 _SIGNATURE = "serving_default"
 
@@ -148,10 +149,12 @@ class SavedModelNetwork:
         return {name: value.numpy() for name, value in values.items()}
 
 
-#: Runtimes by name, in the order in which "auto" tries them: the fastest first. For each the package that must be
+#: Runtimes by name, in the order in which "auto" tries them: the fastest first ("onnx" is int8 where there is a file in
+#: int8, "onnx_float32" never). For each the package that must be
 #: installed, the requirements file that has it, and the loader.
 RUNTIMES: dict[str, tuple[str, str, type[OnnxNetwork] | type[SavedModelNetwork]]] = {
     "onnx": ("onnxruntime", "requirements.txt", OnnxNetwork),
+    _FLOAT32: ("onnxruntime", "requirements.txt", OnnxNetwork),
     "savedmodel": ("tensorflow", "requirements-savedmodel.txt", SavedModelNetwork),
 }
 
@@ -207,7 +210,16 @@ def load_network(
     if runtime == "auto":  # an image for one runtime does not carry the files of the others
         files = {name: file for name, file in files.items() if (folder / file).exists()} or files
     runtime = choose_runtime(runtime, files)
+    if runtime == "onnx" and _FLOAT32 in files and (device == "gpu" or (device == "auto" and _has_cuda())):
+        runtime = _FLOAT32  # 8 bits are for CPUs; a GPU takes longer for them
     return RUNTIMES[runtime][2](folder / files[runtime], threads, device)
+
+
+def _has_cuda() -> bool:
+    """Whether ONNX Runtime can use a GPU, as far as its package tells."""
+    import onnxruntime
+
+    return _CUDA in onnxruntime.get_available_providers()
 
 
 def _installed(runtime: str) -> bool:

@@ -11,7 +11,6 @@ import numpy as np
 from tqdm import tqdm
 
 from reader.bundle import (
-    AGREEMENT,
     FILE_NAME,
     Bundle,
     BundleError,
@@ -20,7 +19,10 @@ from reader.bundle import (
     load_bundle,
     save_bundle,
 )
+from reader.gaps import PointReader
 from reader.image import load_image, resize
+from reader.lines import LineReader
+from reader.metrics import same_number
 from reader.pipeline import MeterReader
 from reader.runtime import Network, OnnxNetwork, Outputs
 from reader.types import UInt8
@@ -37,6 +39,7 @@ from training.export import (
     sha256,
     versions,
 )
+from training.steadiness import Readings, moved, verdict
 
 STAGES: dict[str, type[NetworkConfig]] = {"stage1": Stage1Config, "stage2": Stage2Config}
 #: Exports in float32 differ from Keras by no more: pixels of the network's input for places, 1 for probabilities.
@@ -53,6 +56,9 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 PACKAGES = ("tensorflow", "keras", "numpy", "onnx", "onnxruntime")
 
 Made = Callable[[np.random.Generator], UInt8]
+#: A photo, and what it should read, "" for nothing; None where nobody knows.
+Known = tuple[UInt8, str | None]
+MadePhoto = Callable[[np.random.Generator], Known]
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,10 @@ class Wish:
         calibration: folder of photos for the ranges of int8; None makes some.
         validation: folder of photos to compare readings on; None makes some.
         photos: number of made photos to compare readings on.
-        agreement: int8 is used where at least this share of the readings stays the same, 0 to 1.
+        agreement: int8 is used where at least this share of the readings stays the same, 0 to 1; None for as many as
+            stay the same in float32 when the photos are moved by a pixel.
+        line: reads displays as lines beside stage 2 where readings are compared; None for stage 2 alone.
+        points: looks for the decimal point beside it.
     """
 
     sources: Mapping[str, Path]
@@ -75,7 +84,9 @@ class Wish:
     calibration: Path | None = None
     validation: Path | None = None
     photos: int = 200
-    agreement: float = AGREEMENT
+    agreement: float | None = None
+    line: LineReader | None = None
+    points: PointReader | None = None
 
 
 class _Recorder:
@@ -90,13 +101,13 @@ class _Recorder:
         return self.network(batch)
 
 
-def prepare(wish: Wish, folder: Path, make_photo: Made, make_display: Made) -> Bundle:
+def prepare(wish: Wish, folder: Path, make_photo: MadePhoto, make_display: Made) -> Bundle:
     """Exports both stages into an empty folder and checks them.
 
     Args:
         wish: what to export.
         folder: where to; exists.
-        make_photo: a generator -> (H, W, 3) uint8 RGB photo of a meter.
+        make_photo: a generator -> (H, W, 3) uint8 RGB photo of a meter and what it should read, "" for nothing.
         make_display: a generator -> (h, w, 3) uint8 RGB rectified display.
 
     Returns:
@@ -109,7 +120,7 @@ def prepare(wish: Wish, folder: Path, make_photo: Made, make_display: Made) -> B
         BundleError: unusable settings.
         OSError: a folder without photos, a full disk.
     """
-    settings = _settings(wish.settings)
+    settings = known_settings(wish.settings)
     detectors: dict[str, keras.Model] = {}
     configs: dict[str, NetworkConfig] = {}
     for stage, path in wish.sources.items():
@@ -156,7 +167,12 @@ def photos_in(folder: Path) -> Iterator[UInt8]:
     return (load_image(path) for path in paths)
 
 
-def _settings(path: Path | None) -> Bundle | None:
+def known_settings(path: Path | None) -> Bundle | None:
+    """The bundle whose settings are taken over: of a bundle.json or a folder with one; None where there is none.
+
+    Raises:
+        BundleError: a bundle.json that is not there, or cannot be used.
+    """
     if path is None or (path.is_dir() and not (path / FILE_NAME).is_file()) or not path.exists():
         if path is not None and path.suffix == ".json":
             raise BundleError(f"{path}: no such file; wanted a bundle.json")
@@ -190,21 +206,21 @@ def _describe(wish: Wish, settings: Bundle | None, configs: Mapping[str, Network
     )
 
 
-def _photos(folder: Path | None, make: Made, seed: int, count: int) -> Iterator[UInt8]:
+def _photos(folder: Path | None, make: MadePhoto, seed: int, count: int) -> Iterator[Known]:
     if folder is not None:
-        return photos_in(folder)
+        return ((photo, None) for photo in photos_in(folder))
     return (make(np.random.default_rng([seed, index])) for index in range(count))
 
 
 def _inputs(
-    wish: Wish, bundle: Bundle, networks: Mapping[str, Network], make_photo: Made, make_display: Made
+    wish: Wish, bundle: Bundle, networks: Mapping[str, Network], make_photo: MadePhoto, make_display: Made
 ) -> dict[str, list[UInt8]]:
     """What both networks are shown when photos are read, and made displays; (H, W, 3) uint8, shuffled."""
     recorders = {stage: _Recorder(network) for stage, network in networks.items()}
     reader = MeterReader(recorders["stage1"], recorders["stage2"], bundle)
     count = CALIBRATION_PHOTOS if "onnx_int8" in wish.formats else COMPARED
     total = count if wish.calibration is None else None
-    for photo in tqdm(
+    for photo, _ in tqdm(
         _photos(wish.calibration, make_photo, CALIBRATION_SEED, count), total=total, desc="calibration", unit="photo"
     ):
         reader.read(photo)
@@ -249,7 +265,11 @@ def boxes_only(outputs: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray
 
 
 def _compare_readings(
-    detectors: Mapping[str, keras.Model], networks: Mapping[str, Network], bundle: Bundle, wish: Wish, make_photo: Made
+    detectors: Mapping[str, keras.Model],
+    networks: Mapping[str, Network],
+    bundle: Bundle,
+    wish: Wish,
+    make_photo: MadePhoto,
 ) -> None:
     """Proves that ONNX reads a few photos as Keras does.
 
@@ -259,7 +279,7 @@ def _compare_readings(
     keras_networks = [detectors[stage].predict_on_batch for stage in STAGES]
     readers = [MeterReader(*keras_networks, bundle), MeterReader(networks["stage1"], networks["stage2"], bundle)]
     photos = _photos(wish.validation, make_photo, VALIDATION_SEED, COMPARED)
-    for number, photo in zip(range(COMPARED), photos, strict=False):
+    for number, (photo, _) in zip(range(COMPARED), photos, strict=False):
         first, second = (reader.read(photo) for reader in readers)
         if first.text != second.text and max(first.confidence, second.confidence) > 0.5:
             raise MismatchError(f"photo {number}: ONNX reads {second.text!r} where Keras reads {first.text!r}")
@@ -271,42 +291,46 @@ def _quantized(
     folder: Path,
     float32: Mapping[str, Network],
     inputs: Mapping[str, list[UInt8]],
-    make_photo: Made,
+    make_photo: MadePhoto,
 ) -> dict[str, str]:
-    """Writes int8 files and keeps those that read as float32 does and are faster; the verdict on each, by stage."""
+    """Writes int8 files and keeps those that read as well as float32 and are faster; the verdict on each, by stage."""
     used = dict(float32)
     verdicts = {}
     photos = list(_photos(wish.validation, make_photo, VALIDATION_SEED, wish.photos))
-    truth = _readings(bundle, float32, photos, "float32")
+    before = _readings(bundle, used, [photo for photo, _ in photos], "float32", wish)
+    truths = None if any(truth is None for _, truth in photos) else [truth or "" for _, truth in photos]
+    shifts: list[list[str]] = []
+    if wish.agreement is None:
+        pairs = [moved(photo) for photo, _ in photos]
+        shifts = [_readings(bundle, used, [pair[way] for pair in pairs], "float32, moved", wish) for way in range(2)]
     for stage in STAGES:
         path = folder / f"{stage}_int8.onnx"
         quantize_onnx(folder / f"{stage}.onnx", path, inputs[stage])
         candidate = OnnxNetwork(path, threads=1)
-        before, after = (milliseconds(network, inputs[stage][0]) for network in (float32[stage], candidate))
-        answers = _readings(bundle, {**used, stage: candidate}, photos, f"{stage} int8")
-        # Photos that neither reads would only flatter: an agreement on nothing is left out.
-        pairs = [(a, b) for a, b in zip(truth, answers, strict=True) if a or b]
-        same = sum(a == b for a, b in pairs)
-        verdict = ""
-        if not pairs:
-            verdict = "nothing was read to compare"
-        elif same < wish.agreement * len(pairs):
-            verdict = f"at least {100 * wish.agreement:g} % wanted"
-        elif after >= before:
-            verdict = "not faster"
-        found = f"{same} of {len(pairs)} readings as in float32, {after:.1f} ms instead of {before:.1f}"
-        print(f"{stage} int8: {found}: " + (f"not used, {verdict}; float32 is used" if verdict else "used"))
-        verdicts[stage] = f"not used, {verdict}: {found}" if verdict else f"used: {found}"
-        if verdict:
+        times = [milliseconds(network, inputs[stage][0]) for network in (float32[stage], candidate)]
+        answers = _readings(bundle, {**used, stage: candidate}, [photo for photo, _ in photos], f"{stage} int8", wish)
+        found, against = verdict(Readings(before, answers, shifts, truths), wish.agreement, _right)
+        found += f", {times[1]:.1f} ms instead of {times[0]:.1f}"
+        if not against and times[1] >= times[0]:
+            against = "not faster"
+        print(f"{stage} int8: {found}: " + (f"not used, {against}; float32 is used" if against else "used"))
+        verdicts[stage] = f"not used, {against}: {found}" if against else f"used: {found}"
+        if against:
             path.unlink()
         else:
             used[stage] = candidate
     return verdicts
 
 
-def _readings(bundle: Bundle, networks: Mapping[str, Network], photos: Sequence[UInt8], title: str) -> list[str]:
+def _right(answer: str, truth: str) -> bool:
+    return answer == truth or bool(answer and truth and same_number(answer, truth))
+
+
+def _readings(
+    bundle: Bundle, networks: Mapping[str, Network], photos: Sequence[UInt8], title: str, wish: Wish
+) -> list[str]:
     """The readings of photos; "" for a photo that is not read, whatever of it was seen."""
-    reader = MeterReader(networks["stage1"], networks["stage2"], bundle)
+    reader = MeterReader(networks["stage1"], networks["stage2"], bundle, line=wish.line, points=wish.points)
     results = (reader.read(photo) for photo in tqdm(photos, desc=title, unit="photo"))
     return [result.text if result.success else "" for result in results]
 

@@ -37,7 +37,7 @@ def random_cases(count, zeros=0.0):
     for _ in range(count):
         length, characters = rng.integers(1, 6), rng.integers(1, 4)
         sure = np.exp(log_softmax(rng.normal(size=(length, characters + 1)) * rng.choice([0.3, 2, 6])))
-        steps = np.log(0.9999 * sure + 0.0001 / (characters + 1))  # above what the beam prunes
+        steps = np.log(0.999 * sure + 0.001 / (characters + 1))  # above what the beam prunes
         steps[rng.random(steps.shape) < zeros] = -np.inf
         yield steps, "abc"[:characters]
 

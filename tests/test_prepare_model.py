@@ -13,6 +13,7 @@ from retinanet import preparation
 from retinanet.config import Stage1Config, Stage2Config
 from retinanet.model import build
 from training.export import largest_difference
+from training.steadiness import verdict
 
 SMALL = {"channels": (4, 4, 4, 4, 4), "blocks": (1, 1, 1, 1), "fpn_channels": 4, "head_convs": 1}
 COMMITTED = DEFAULT_FOLDER.parent.parent / "retinanet"
@@ -62,7 +63,10 @@ def test_all_formats_and_a_bundle_that_the_reader_takes(call, sources, tmp_path,
     assert (bundle.stage1.input_size, bundle.stage2.input_size, bundle.stage2.margin) == (64, (32, 96), 0.2)
     assert bundle.stage1.source_sha256 == preparation.sha256(sources / "stage1.keras")
     assert {"keras", "onnxruntime"} <= set(bundle.versions)
-    assert bundle.stage1.checks["onnx_int8"] == "used: 1 of 1 readings as in float32, 1.0 ms instead of 2.0"
+    assert bundle.stage1.checks["onnx_int8"] == (
+        "used: 1 of 1 readings as in float32 (float32 itself of photos moved by a pixel: 1 of 1, 1 of 1), "
+        "0 instead of 0 right, 1.0 ms instead of 2.0"
+    )
     assert bundle.stage2.checks["onnx_int8"].startswith("not used, not faster: 1 of 1 readings")
     for stage in (bundle.stage1, bundle.stage2):
         assert set(stage.checks) == {"onnx_float32", "onnx_int8", "savedmodel"}
@@ -72,21 +76,26 @@ def test_all_formats_and_a_bundle_that_the_reader_takes(call, sources, tmp_path,
     assert {answer.reason for answer in answers} == {"no_display"}
 
 
+MANY = [str(number) for number in range(40)]
+
+
 @pytest.mark.parametrize(
-    ("float32", "int8", "reason"),
+    ("moved", "int8", "reason"),
     [
-        (["12", "", "34"], ["12", "", "35"], "1 of 2 readings"),  # another digit; a shared refusal does not count
-        (["12", "34"], ["12", ""], "1 of 2 readings"),  # no longer read
-        (["", ""], ["", ""], "nothing was read to compare"),  # agreement on nothing proves nothing
+        (MANY, ["x"] * 5 + MANY[5:], "less steady than float32"),
+        (["x"] * 5 + MANY[5:], ["y"] * 5 + MANY[5:], ""),  # photos moved by a pixel are read otherwise too
     ],
 )
-def test_int8_that_reads_otherwise_is_not_used(call, tmp_path, monkeypatch, capsys, float32, int8, reason):
-    answers = iter([float32, int8, int8])
+def test_int8_must_be_as_steady_as_float32(call, tmp_path, monkeypatch, capsys, moved, int8, reason):
+    times = iter([2, 1, 2, 1])
+    monkeypatch.setattr(preparation, "milliseconds", lambda network, picture: next(times))
+    answers = iter([MANY, moved, moved, int8, int8])
     monkeypatch.setattr(preparation, "_readings", lambda *arguments: next(answers))
+    monkeypatch.setattr(preparation, "verdict", lambda readings, *rest: verdict(replace(readings, truths=None), *rest))
     assert call("--formats", "onnx_int8") == 0
     out = capsys.readouterr().out
-    assert out.count("float32 is used") == 2 and reason in out
-    assert names(tmp_path / "models") == {"stage1.onnx", "stage2.onnx", "bundle.json"}
+    assert out.count("float32 is used") == (2 if reason else 0) and reason in out
+    assert ("stage1_int8.onnx" in names(tmp_path / "models")) == (not reason)
 
 
 def test_less_agreement_can_be_asked_for(call, tmp_path, monkeypatch, capsys):
@@ -193,7 +202,7 @@ def test_line_readers_are_exported_beside_the_stages(tmp_path, monkeypatch, caps
 
     def draw(task, rng):
         assert task == "price"
-        return rng.integers(0, 256, (20, 50, 3), np.uint8)
+        return rng.integers(0, 256, (20, 50, 3), np.uint8), "01"
 
     found = lines.prepare_lines(wish, tmp_path, draw)["price"]
     assert (found.alphabet, found.input_size, found.fit) == ("01", (16, 64), "pad")

@@ -105,6 +105,32 @@ def test_auto_takes_the_files_that_are_there(tmp_path, monkeypatch):
         load_network(tmp_path, BOTH, device="npu")
 
 
+@pytest.mark.parametrize(
+    ("name", "device", "cuda", "file"),
+    [
+        ("auto", "cpu", True, "a_int8.onnx"),
+        ("auto", "auto", False, "a_int8.onnx"),
+        ("auto", "auto", True, "a.onnx"),  # 8 bits are for CPUs
+        ("onnx", "gpu", True, "a.onnx"),
+        ("onnx_float32", "cpu", False, "a.onnx"),
+    ],
+)
+def test_int8_is_for_cpus(tmp_path, monkeypatch, name, device, cuda, file):
+    import onnxruntime
+
+    files = {"onnx": "a_int8.onnx", "onnx_float32": "a.onnx", "onnx_int8": "a_int8.onnx"}
+    for each in files.values():
+        (tmp_path / each).touch()
+    taken = []
+    for kind in ("onnx", "onnx_float32"):
+        loader = lambda path, threads, device: taken.append(path.name)  # noqa: E731
+        monkeypatch.setitem(runtime.RUNTIMES, kind, ("onnxruntime", "requirements.txt", loader))
+    providers = ["CUDAExecutionProvider"] * cuda + ["CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
+    load_network(tmp_path, files, name, device=device)
+    assert taken == [file]
+
+
 def save_savedmodel(folder, outputs, size, kind="uint8", signature="serving_default"):
     """A SavedModel that answers the same to every picture; outputs are arrays by name, first axis 1."""
     tf = pytest.importorskip("tensorflow")

@@ -151,8 +151,9 @@ def grain(image: UInt8, rng: Rng) -> UInt8:
 
 def squeeze(image: UInt8, rng: Rng) -> UInt8:
     """JPEG at a low quality."""
-    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 85))])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+    quality = int(rng.integers(25, 85))
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
 
 
 def _levels(x: np.ndarray) -> UInt8:

@@ -15,6 +15,8 @@ Rng = np.random.Generator
 
 #: Shares of the lengths 1 to 8: people write short numbers more often.
 _LENGTHS = (0.1, 0.24, 0.22, 0.13, 0.1, 0.08, 0.06, 0.07)
+#: The share of numbers that are no rows of single digits' pictures.
+_ROWS = 0.62
 #: Inks (RGB): ballpoint blue and black, pencil, red, felt pen.
 _INKS = ((38, 52, 130), (25, 25, 30), (90, 90, 95), (160, 40, 45), (15, 15, 15))
 #: Printed rules of paper (RGB): blue, grey, red.
@@ -31,14 +33,15 @@ def make_handwritten(rng: Rng, digits: DigitBank | None = None) -> tuple[UInt8, 
     Returns:
         (H, W, 3) uint8 RGB, about 24 to 90 px high, and its one to eight digits.
     """
-    count = 1 + int(rng.choice(8, p=_LENGTHS))
-    text = "".join(str(digit) for digit in rng.integers(0, 10, count))
     way = rng.random()
-    if way < 0.38:
+    # Rows of single digits, as forms have them, are as often long as short.
+    count = 1 + int(rng.choice(8, p=_LENGTHS) if way < _ROWS else rng.integers(8))
+    text = "".join(str(digit) for digit in rng.integers(0, 10, count))
+    if way < 0.3:
         image = _cell(rng, text, digits)
-    elif way < 0.6:
+    elif way < 0.48:
         image = _paper(rng, text, digits)
-    elif way < 0.8:
+    elif way < _ROWS:
         image = _screen(rng, text)
     else:
         image = _tiles(rng, text, digits)
