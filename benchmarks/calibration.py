@@ -32,7 +32,7 @@ from synthesis.meter import make_photo
 from training.alignment import layouts
 
 #: Few photos bear few weights: these say most of what the others say too.
-FEATURES = ("product", "weakest_digit", "decimal_point", "display", "agreement")
+FEATURES = ("product", "weakest_digit", "decimal_point", "display", "agreement", "rolled")
 #: Also this one, where the display is read as a line too.
 LINE_FEATURE = "line"
 

@@ -32,11 +32,12 @@ READING_FEATURES: tuple[str, ...] = (
     "irregularity",  # how unevenly the digits are spaced
     "agreement",  # corner overlap (IoU) of the last two looks at the display; 1 with a single look
     "line",  # log-odds of the probability that the display read as a line gives the text; 0 where it was not read so
+    "rolled",  # how much the last drum looks as if it stood half way between two digits, 0 to 1
 )
 
 
 #: Of these more speaks against the reading, of all others for it.
-_AGAINST = ("between", "irregularity")
+_AGAINST = ("between", "irregularity", "rolled")
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ def reading_features(reading: Reading, display: Display, agreement: float = 1.0)
             reading.irregularity,
             agreement,
             0.0 if reading.line_log_probability is None else log_odds(np.exp(reading.line_log_probability)),
+            reading.rolled,
         ],
         np.float64,
     )

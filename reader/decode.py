@@ -26,6 +26,7 @@ from reader.confidence import Calibration, digit_probabilities
 from reader.gaps import PointReader
 from reader.joint import JointRules, LineView, point_opinions, settle, settle_decimals
 from reader.places import Place, Rules, find_places, inside, select
+from reader.rolling import half_rolled
 from reader.signs import decimal_signs
 from reader.symbols import DIGITS, FLOATP_ID, POINT_ID, STAGE2_CLASSES, UNKNOWN
 from reader.types import Boxes, Digit, Reading, UInt8
@@ -114,7 +115,7 @@ def decode_views(
         line: the display read as a line too; both opinions together decide then.
         joint: how the two are weighed.
         picture: (h, w, 3) uint8 RGB, what the first view was detected on; what shows on it where the decimals begin
-            counts too, with the weights of `joint`.
+            counts too, with the weights of `joint`, and whether the last drum stands between two digits.
         points: looks at the gaps between the digits on it.
 
     Raises:
@@ -141,6 +142,11 @@ def decode_views(
     if not digits:
         return Reading("", 0.0, (), 0.0, 0.0)
     irregularity = rows[agreeing[0]][1]
+    rolled = 0.0
+    if rolls and picture is not None and digits[-1].text != UNKNOWN:
+        rolled = half_rolled(picture, digits[-1].box)
+        if rolled >= rules.half_rolled and len(places) == len(digits):
+            digits[-1] = _between(digits[-1], places[-1])
     opinions = None
     if decimals is None:
         count, certainty = _vote([_decimals(kept[index], digits, rules) for index in agreeing])
@@ -160,7 +166,14 @@ def decode_views(
     digits = [replace(digit, decimal=index >= whole) for index, digit in enumerate(digits)]
     text = "".join(digit.text for digit in digits)
     text = f"{text[:whole]}.{text[whole:]}" if count else text
-    return Reading(text, 0.0, tuple(digits), certainty, irregularity, line_log_probability, opinions)
+    return Reading(text, 0.0, tuple(digits), certainty, irregularity, line_log_probability, opinions, rolled)
+
+
+def _between(digit: Digit, place: Place) -> Digit:
+    """A drum's digit with the other one of the two that show on it: its neighbour that was thought likelier."""
+    value = int(digit.text)
+    other = max(((value + 1) % 10, (value - 1) % 10), key=lambda each: place.scores[each])
+    return replace(digit, alternative=digit.alternative or DIGITS[other])
 
 
 def _opinions(places: list[Place], calibration: Calibration) -> npt.NDArray[np.float64]:

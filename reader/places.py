@@ -36,6 +36,8 @@ class Rules:
             but what lies beside the row: a unit, a bezel, a tick.
         decimal_area: a decimal area with a lower score is not believed.
         point: a drawn decimal point with a lower score is not believed.
+        half_rolled: the last drum shows two digits when it looks half way between two by this much at least, see
+            `reader.rolling`.
     """
 
     unknown: float = 0.35
@@ -49,6 +51,7 @@ class Rules:
     edge: float = 0.0
     decimal_area: float = 0.4
     point: float = 0.4
+    half_rolled: float = 0.6
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,7 @@ class Reading:
         line_log_probability: what the display read as a line gives this text; None where it was not read so.
         point_opinions: (n, ...) what spoke for each number of decimals, see `reader.joint.point_opinions`; None where
             only the detector was asked, or the caller knew.
+        rolled: how much the last drum looks as if it stood half way between two digits, see `reader.rolling`; 0 to 1.
     """
 
     text: str
@@ -89,6 +90,7 @@ class Reading:
     irregularity: float = 0.0
     line_log_probability: float | None = None
     point_opinions: npt.NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
+    rolled: float = 0.0
 
 
 #: Why a photo gave no reading; `Result.reason` is one of these.
