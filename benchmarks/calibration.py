@@ -27,7 +27,7 @@ from reader.metrics import same_number
 from reader.pipeline import Found, MeterReader
 from reader.places import find_places, inside
 from reader.symbols import STAGE1_CLASSES
-from reader.types import UInt8
+from reader.types import Reading, UInt8
 from synthesis.meter import make_photo
 from training.alignment import layouts
 
@@ -37,6 +37,12 @@ FEATURES = ("product", "weakest_digit", "decimal_point", "display", "agreement",
 LINE_FEATURE = "line"
 
 
+#: How much a reading of a made photo counts. Real ones are wrong in other ways: mostly by a last drum half way, which
+#: made photos do not have. In cross-validation over 167 real photos the log loss is 0.300, 0.279, 0.275 and 0.269 when
+#: 297 made ones count 1, 1/3, 1/4 and 1/7 each; of the made ones 0.280, 0.304 and 0.330 for 1, 1/3 and 1/7.
+_MADE_COUNTS = 0.25
+
+
 @dataclass(frozen=True)
 class _Seen:
     """A held-out photo, where its display was found, and what it should read; None where nothing should be read."""
@@ -44,6 +50,7 @@ class _Seen:
     photo: UInt8
     found: Found
     truth: str | None
+    counts: float = 1.0
 
 
 def calibrate(
@@ -88,11 +95,12 @@ def calibrate(
     temperature, bias = fit_temperature(scores, labels)
     first = Calibration(digit_temperature=temperature, digit_bias=bias)
     plain = _outcomes(_with(reader, first), seen)
-    rows, correct = np.array([row for row, _, _ in plain]), np.array([right for _, right, _ in plain])
+    rows, correct = np.array([row for row, *_ in plain]), np.array([right for _, right, *_ in plain])
     used = FEATURES if reader.line is None else (*FEATURES, LINE_FEATURE)
-    intercept, weights = fit_reading(rows, correct, used)
+    counts = np.array([each for *_, each in plain])
+    intercept, weights = fit_reading(rows, correct, used, counts=counts / counts.max())
     fitted = replace(first, reading_intercept=intercept, reading_weights=weights, threshold=threshold)
-    confidence = [reading_confidence(reading, row, fitted) for row, _, reading in plain]
+    confidence = [reading_confidence(reading, row, fitted) for row, _, reading, _ in plain]
     if write:
         save_bundle(replace(load_bundle(models), calibration=fitted), models)
     return {
@@ -152,7 +160,7 @@ def _made(reader: MeterReader, count: int, seed: int) -> Iterator[_Seen]:
         photo = make_photo(np.random.default_rng([seed, number]))
         found = reader.find_display(photo.image)
         if found is not None and not reader.is_illegible(found.display):
-            yield _Seen(photo.image, reader.read_upright(photo.image, found)[0], photo.reading)
+            yield _Seen(photo.image, reader.read_upright(photo.image, found)[0], photo.reading, _MADE_COUNTS)
 
 
 def _digit_scores(reader: MeterReader, seen: list[_Seen]) -> tuple[np.ndarray, np.ndarray]:
@@ -182,14 +190,15 @@ def _digit_scores(reader: MeterReader, seen: list[_Seen]) -> tuple[np.ndarray, n
     return np.array(scores), np.array(labels)
 
 
-def _outcomes(reader: MeterReader, seen: list[_Seen]) -> list[tuple[np.ndarray, bool, Any]]:
+def _outcomes(reader: MeterReader, seen: list[_Seen]) -> list[tuple[np.ndarray, bool, Reading, float]]:
+    """Of each photo that is read: the reading's features, whether it is right, itself, and how much it counts."""
     found = []
     for item in seen:
         read = reader.read_display(item.photo, item.found)
         text = read.reading.text
         if text and "x" not in text:  # the others are refused whatever their confidence
             right = item.truth is not None and same_number(text, item.truth)
-            found.append((read.features, right, read.reading))
+            found.append((read.features, right, read.reading, item.counts))
     if not found:
         raise ValueError("no held-out photo was read without an unknown digit")
     return found

@@ -42,6 +42,7 @@ class LineWish:
         lines: number of made lines to compare readings on.
         agreement: int8 is used where at least this share of the readings stays the same, 0 to 1; None for as many as
             stay the same in float32 when the pictures are moved by a pixel.
+        int8: tasks whose networks may be int8. Their recurrent layers stay in float32, so that little is gained.
     """
 
     sources: Mapping[str, Path]
@@ -49,6 +50,7 @@ class LineWish:
     settings: Mapping[str, LineSettings]
     lines: int = 400
     agreement: float | None = None
+    int8: tuple[str, ...] = ()
 
 
 def prepare_lines(wish: LineWish, folder: Path, make: Made) -> dict[str, LineSettings]:
@@ -89,7 +91,7 @@ def _prepare(task: str, path: Path, wish: LineWish, folder: Path, make: Made) ->
     drawn, _ = _lines(task, make, CALIBRATION_SEED, CALIBRATION_LINES)
     pictures = [prepare(picture, settings.input_size, settings.fit) for picture in drawn]
     checks = _compare(task, network, float32, saved, pictures[:COMPARED], settings)
-    if "onnx_int8" in wish.formats:
+    if "onnx_int8" in wish.formats and task in wish.int8:
         checks["onnx_int8"] = _quantized(task, folder, float32, settings, pictures, make, wish)
         if (folder / f"{task}_int8.onnx").is_file():
             files |= {"onnx": f"{task}_int8.onnx", "onnx_int8": f"{task}_int8.onnx"}

@@ -30,11 +30,13 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 FORMATS = ("savedmodel", "onnx", "onnx_int8")
+STAGES = ("stage1", "stage2")
 
 EXAMPLES = """examples:
   python prepare_model.py                                    deploy/retinanet/*.keras, or ../retinanet/*.keras
   python prepare_model.py --formats onnx onnx_int8           without TensorFlow Serving's format
   python prepare_model.py --formats onnx                     float32 alone
+  python prepare_model.py --int8 stage1 stage2 display plate     line readers in int8 too
   python prepare_model.py --stage1 mine1.keras --stage2 mine2.keras --calibration photos/ --validation other_photos/
 
 Thresholds, rules and the calibration of confidence are taken over from the bundle.json that is there, or from
@@ -53,6 +55,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--stage2", type=Path, metavar="FILE", help="(default: retinanet/stage2.keras here, else the one above)")
     add("--out", type=Path, default=HERE / "models", metavar="DIR", help="(default: models/ here)")
     add("--formats", nargs="+", choices=FORMATS, default=list(FORMATS), help="(default: all; onnx_int8 includes onnx)")
+    add(
+        "--int8",
+        nargs="+",
+        default=list(STAGES),
+        metavar="NAME",
+        help="what may be int8: stage1, stage2, line readers by task, which gain a fifth (default: both stages)",
+    )
     add("--calibration", type=Path, metavar="DIR", help="photos for the ranges of int8 (default: made ones)")
     add("--validation", type=Path, metavar="DIR", help="photos on which readings are compared (default: made ones)")
     add("--photos", type=_count, default=200, metavar="N", help="made photos to compare on (default: %(default)s)")
@@ -82,6 +91,9 @@ def main(arguments: list[str] | None = None) -> int:
                 raise FileNotFoundError(f"{path}: no such file; train_stage1.py and train_stage2.py make them")
         lines = {} if flags.no_lines else find_lines(flags.lines)
         point = None if flags.no_lines else find_point(flags.point)  # weighed beside the line reader only
+        unknown = sorted(set(flags.int8) - {*STAGES, *lines})
+        if unknown:
+            raise ValueError(f"--int8 {' '.join(unknown)}: wanted of {', '.join([*STAGES, *lines])}")
         from crnn.preparation import LineWish, prepare_lines  # TensorFlow, seconds to import: when there is work for it
         from points.preparation import PointWish, prepare_point
         from reader.bundle import save_bundle
@@ -89,7 +101,13 @@ def main(arguments: list[str] | None = None) -> int:
         from synthesis.crops import make_display
 
         before = known_settings(flags.settings or flags.out)
-        line_wish = LineWish(lines, tuple(flags.formats), before.lines if before else {}, agreement=flags.agreement)
+        line_wish = LineWish(
+            lines,
+            tuple(flags.formats),
+            before.lines if before else {},
+            agreement=flags.agreement,
+            int8=tuple(flags.int8),
+        )
         with replacing(flags.out) as folder:
             made = prepare_lines(line_wish, folder, _made_line)
             looked = prepare_point(PointWish(point, tuple(flags.formats)), folder, _made_digits) if point else None
@@ -101,6 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
                 validation=flags.validation,
                 photos=flags.photos,
                 agreement=flags.agreement,
+                int8=tuple(flags.int8),
                 line=_line_reader(made, folder),
                 points=_point_reader(looked, folder),
             )

@@ -170,7 +170,11 @@ def reading_confidence(reading: Reading, features: Float64, calibration: Calibra
 
 
 def fit_reading(
-    features: npt.ArrayLike, correct: npt.ArrayLike, use: Sequence[str] = READING_FEATURES, ridge: float = 1.0
+    features: npt.ArrayLike,
+    correct: npt.ArrayLike,
+    use: Sequence[str] = READING_FEATURES,
+    ridge: float = 1.0,
+    counts: npt.ArrayLike | None = None,
 ) -> tuple[float, dict[str, float]]:
     """Logistic regression by Newton's method, with a ridge on the standardised weights so that few photos suffice.
 
@@ -182,6 +186,7 @@ def fit_reading(
         correct: (N,) whether the whole reading was right.
         use: the features that may get a weight.
         ridge: strength of the pull towards 0.
+        counts: (N,) how much each reading counts; None for all alike.
 
     Returns:
         Intercept and weights by name, for `Calibration`.
@@ -194,16 +199,19 @@ def fit_reading(
         raise ValueError(
             f"wanted features (N, {len(READING_FEATURES)}) and N > 0 outcomes, not {x.shape} and {y.shape}"
         )
-    intercept, weights, standardised = _regression(x, y, [READING_FEATURES.index(name) for name in use], ridge)
+    each = np.ones(len(y)) if counts is None else np.asarray(counts, np.float64)
+    intercept, weights, standardised = _regression(x, y, [READING_FEATURES.index(name) for name in use], ridge, each)
     wrong = {name: beta if name in _AGAINST else -beta for name, beta in zip(use, standardised, strict=True)}
     worst = max(wrong, key=lambda name: wrong[name], default=None)
     if worst is None or wrong[worst] <= 0:
         return intercept, {name: float(weight) for name, weight in zip(use, weights, strict=True)}
-    intercept, kept = fit_reading(x, y, [name for name in use if name != worst], ridge)
+    intercept, kept = fit_reading(x, y, [name for name in use if name != worst], ridge, each)
     return intercept, {name: kept.get(name, 0.0) for name in use}
 
 
-def _regression(x: Float64, y: Float64, columns: list[int], ridge: float) -> tuple[float, Float64, Float64]:
+def _regression(
+    x: Float64, y: Float64, columns: list[int], ridge: float, counts: Float64
+) -> tuple[float, Float64, Float64]:
     """Intercept, weights and standardised weights of the chosen columns."""
     x = x[:, columns]
     mean, spread = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-9)
@@ -213,8 +221,8 @@ def _regression(x: Float64, y: Float64, columns: list[int], ridge: float) -> tup
     beta = np.zeros(design.shape[1])
     for _ in range(100):
         p = sigmoid(design @ beta)
-        gradient = design.T @ (p - y) + penalty @ beta
-        curvature = design.T @ (design * (p * (1 - p))[:, None]) + penalty
+        gradient = design.T @ (counts * (p - y)) + penalty @ beta
+        curvature = design.T @ (design * (counts * p * (1 - p))[:, None]) + penalty
         step = np.linalg.solve(curvature, gradient)
         step *= min(1.0, 4.0 / max(1e-12, float(np.abs(step).max())))  # Newton may overshoot far from the optimum
         beta -= step

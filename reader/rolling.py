@@ -59,5 +59,5 @@ def half_rolled(picture: UInt8, box: npt.ArrayLike) -> float:
     least = start + int(rows[start : int(np.ceil(_TO * count))].argmin())
     inked = np.flatnonzero(rows > rows[least] + _AS_EMPTY * usual)  # the rows around it that are as empty end there
     before, after = inked[inked < least].max(initial=-1), inked[inked > least].min(initial=count)
-    away = abs((before + 1 + after) / 2 / count - 0.5)
+    away = abs(float(before + 1 + after) / 2 / count - 0.5)
     return max(0.0, 1.0 - float(rows[least]) / crossing) * max(0.0, 1.0 - away / _REACH)

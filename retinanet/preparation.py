@@ -74,6 +74,7 @@ class Wish:
         photos: number of made photos to compare readings on.
         agreement: int8 is used where at least this share of the readings stays the same, 0 to 1; None for as many as
             stay the same in float32 when the photos are moved by a pixel.
+        int8: stages that may be int8.
         line: reads displays as lines beside stage 2 where readings are compared; None for stage 2 alone.
         points: looks for the decimal point beside it.
     """
@@ -85,6 +86,7 @@ class Wish:
     validation: Path | None = None
     photos: int = 200
     agreement: float | None = None
+    int8: tuple[str, ...] = tuple(STAGES)
     line: LineReader | None = None
     points: PointReader | None = None
 
@@ -303,7 +305,7 @@ def _quantized(
     if wish.agreement is None:
         pairs = [moved(photo) for photo, _ in photos]
         shifts = [_readings(bundle, used, [pair[way] for pair in pairs], "float32, moved", wish) for way in range(2)]
-    for stage in STAGES:
+    for stage in (each for each in STAGES if each in wish.int8):
         path = folder / f"{stage}_int8.onnx"
         quantize_onnx(folder / f"{stage}.onnx", path, inputs[stage])
         candidate = OnnxNetwork(path, threads=1)

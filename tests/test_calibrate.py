@@ -78,7 +78,14 @@ def test_meters_are_fitted_and_the_bundle_gets_the_numbers(meters, models, monke
     after = load_bundle(models)
     assert after.calibration.digit_temperature == told["digit_temperature"] != 1
     assert after.calibration.reading_weights == told["reading_weights"]
-    assert set(told["reading_weights"]) == {"product", "weakest_digit", "decimal_point", "display", "agreement"}
+    assert set(told["reading_weights"]) == {
+        "product",
+        "weakest_digit",
+        "decimal_point",
+        "display",
+        "agreement",
+        "rolled",
+    }
     assert replace(after, calibration=before.calibration) == before, "nothing else changed"
     assert after.calibration.threshold == 0.1 and told["below_threshold"] == {"right": 0, "wrong": 0}
     # All readings look alike, and eight of ten are right: that is what a confidence can say.
@@ -106,6 +113,7 @@ def test_where_displays_are_read_as_lines_that_opinion_gets_a_weight(meters, mod
         "decimal_point",
         "display",
         "agreement",
+        "rolled",
         "line",
     }
 

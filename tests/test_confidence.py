@@ -136,6 +136,23 @@ def test_fit_reading_stays_finite_when_all_are_right():
         fit_reading(np.zeros((0, len(READING_FEATURES))), [])
 
 
+def test_readings_that_count_less_weigh_less():
+    """Two groups in which the same feature means opposite things: the one that counts decides."""
+    features = np.zeros((400, len(READING_FEATURES)))
+    features[:, 0] = np.random.default_rng(4).normal(size=400)
+    correct = np.where(np.arange(400) < 200, features[:, 0] > 0, features[:, 0] < 0)
+    kept = fit_reading(features[:200], correct[:200], ["product"])
+    assert fit_reading(features, correct, ["product"], counts=[1] * 200 + [0] * 200)[1] == pytest.approx(
+        kept[1], rel=0.1
+    )
+    less = fit_reading(features, correct, ["product"], counts=[1] * 200 + [0.25] * 200)[1]["product"]
+    assert 0 < less < kept[1]["product"]
+    twice = fit_reading(np.tile(features[:200], (2, 1)), np.tile(correct[:200], 2), ["product"], ridge=1e-3)
+    assert twice[1] == pytest.approx(
+        fit_reading(features[:200], correct[:200], ["product"], 1e-3, [2] * 200)[1], rel=1e-3
+    )
+
+
 def test_calibration_refuses_nonsense():
     with pytest.raises(ValueError, match="above 0"):
         Calibration(digit_temperature=-1)

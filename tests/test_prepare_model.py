@@ -111,6 +111,16 @@ def test_less_agreement_can_be_asked_for(call, tmp_path, monkeypatch, capsys):
     assert "not a number from 0 to 1" in capsys.readouterr().err
 
 
+def test_only_the_networks_that_are_named_become_int8(call, tmp_path, monkeypatch):
+    times = iter([2, 1])
+    monkeypatch.setattr(preparation, "milliseconds", lambda network, picture: next(times))
+    monkeypatch.setattr(preparation, "_readings", lambda *arguments: ["1234", ""])
+    assert call("--formats", "onnx_int8", "--int8", "stage2") == 0
+    assert names(tmp_path / "models") == {"stage1.onnx", "stage2.onnx", "stage2_int8.onnx", "bundle.json"}
+    bundle = load_bundle(tmp_path / "models")
+    assert set(bundle.stage1.checks) == {"onnx_float32"} and "onnx_int8" in bundle.stage2.checks
+
+
 def test_settings_are_taken_over_and_a_failure_changes_nothing(call, tmp_path, monkeypatch, capsys):
     models = tmp_path / "models"
     assert call("--formats", "onnx") == 0
@@ -135,6 +145,7 @@ def test_settings_are_taken_over_and_a_failure_changes_nothing(call, tmp_path, m
         (["--stage1", "none.keras"], "none.keras: no such file"),
         (["--calibration", "nowhere"], "nowhere: no photos there"),
         (["--settings", "nothing.json"], "nothing.json: no such file"),
+        (["--int8", "stage1", "stage3"], "--int8 stage3: wanted of stage1, stage2"),
     ],
 )
 def test_faults_are_one_line(call, capsys, tmp_path, arguments, wanted):
@@ -198,7 +209,7 @@ def test_line_readers_are_exported_beside_the_stages(tmp_path, monkeypatch, caps
     monkeypatch.setattr(lines, "CALIBRATION_LINES", 2)
     small = {"channels": [8] * 6, "column": 8, "units": 8, "input_size": (16, 64), "alphabet": "01"}
     build(task_config("price", small)).save(tmp_path / "price.keras")
-    wish = lines.LineWish({"price": tmp_path / "price.keras"}, ("onnx", "onnx_int8"), {}, lines=2)
+    wish = lines.LineWish({"price": tmp_path / "price.keras"}, ("onnx", "onnx_int8"), {}, lines=2, int8=("price",))
 
     def draw(task, rng):
         assert task == "price"
