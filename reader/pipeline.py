@@ -493,16 +493,20 @@ def _moved(corners: npt.NDArray[np.float32], move: tuple[float, float, float]) -
 
 
 def photo_digits(read: ReadDisplay) -> tuple[PhotoDigit, ...]:
-    """The places of a reading with their boxes as quadrilaterals on the photo."""
+    """The places of a reading with their boxes as quadrilaterals on the photo.
+
+    The nearer the last drum stands to half way between two digits, the nearer an even chance its digit's confidence.
+    """
+    last = len(read.reading.digits) - 1
     return tuple(
         PhotoDigit(
             digit.text,
-            digit.confidence,
+            min(digit.confidence, 1 - read.reading.rolled / 2) if place == last else digit.confidence,
             warp_points(box_corners(digit.box), read.to_photo).astype(np.float32),
             digit.decimal,
             digit.alternative,
         )
-        for digit in read.reading.digits
+        for place, digit in enumerate(read.reading.digits)
     )
 
 

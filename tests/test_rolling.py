@@ -6,6 +6,7 @@ import pytest
 
 from reader.confidence import READING_FEATURES, Calibration, reading_confidence, reading_features
 from reader.decode import decode_views
+from reader.pipeline import ReadDisplay, photo_digits
 from reader.rolling import half_rolled
 from reader.types import Boxes, Display
 
@@ -72,6 +73,14 @@ def test_a_drum_half_way_tells_both_digits_and_is_less_sure():
     sure = [reading_confidence(each, reading_features(each, display), weights) for each in (half, whole)]
     assert sure[0] < sure[1]
     assert reading_features(half, display)[READING_FEATURES.index("rolled")] == half.rolled
+
+
+def test_the_digit_on_the_photo_is_no_surer_than_its_drum():
+    for tenths in (0, 5):
+        reading = read(tenths)
+        (digit,) = photo_digits(ReadDisplay(reading, np.eye(3), np.zeros(len(READING_FEATURES))))
+        assert digit.confidence == min(reading.digits[0].confidence, 1 - reading.rolled / 2)
+    assert digit.confidence < 0.7 < reading.digits[0].confidence
 
 
 def test_digits_of_an_lcd_do_not_roll():
