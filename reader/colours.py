@@ -20,18 +20,23 @@ def ground_and_ink(picture: UInt8) -> tuple[Float32, Float32, Float32]:
     Split along the direction in which the colours differ most, at the threshold of Otsu (1979).
     """
     pixels = picture.reshape(-1, 3).astype(np.float32)
-    centred = pixels - pixels.mean(0)
+    count = len(pixels)
+    mean = pixels.T @ np.full(count, np.float32(1 / count))  # products of matrices: many times as fast as means by rows
+    centred = pixels - mean
     axis = np.linalg.eigh(centred.T @ centred)[1][:, -1].astype(np.float32)  # of the largest eigenvalue
     along = centred @ axis  # (h w,)
     low, high = float(along.min()), float(along.max())
-    levels = np.clip((along - low) / max(high - low, 1e-6) * 255, 0, 255).astype(np.uint8)
+    levels = ((along - low) * (255 / max(high - low, 1e-6))).astype(np.uint8)
     threshold, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     upper = levels > threshold
-    inked = upper if 2 * upper.sum() <= len(upper) else ~upper
-    if not inked.any() or inked.all():  # one colour all over
-        mean = pixels.mean(0)
+    inked = upper if 2 * np.count_nonzero(upper) <= count else ~upper
+    covered = np.count_nonzero(inked)
+    if not 0 < covered < count:  # one colour all over
         return np.zeros(picture.shape[:2], np.float32), mean, mean
-    ground, ink = pixels[~inked].mean(0), pixels[inked].mean(0)
-    middle, reach = float(along[~inked].mean()), float(along[inked].mean() - along[~inked].mean())
+    weights = inked.astype(np.float32)
+    ink_sum, along_ink = weights @ pixels, float(weights @ along)
+    ground, ink = (mean * count - ink_sum) / (count - covered), ink_sum / covered
+    middle = (float(along.sum()) - along_ink) / (count - covered)
+    reach = along_ink / covered - middle
     amount = np.clip((along - middle) / (reach if abs(reach) > 1e-3 else 1.0), -0.4, 1.4)
     return amount.reshape(picture.shape[:2]).astype(np.float32), ground, ink

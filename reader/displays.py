@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -73,9 +75,10 @@ def displays_from_outputs(
             f"stage 1 gives corners (K, 4, 2) and probabilities (K, {len(STAGE1_CLASSES)}), "
             f"not {corners.shape} and {probabilities.shape}"
         )
-    scores = probabilities.max(axis=1, initial=0.0)
-    usable = (scores >= threshold) & np.isfinite(corners).all(axis=(1, 2)) & np.isfinite(scores)
-    left = np.flatnonzero(usable)[np.argsort(-scores[usable], kind="stable")][:_MOST_CANDIDATES]
+    scores = functools.reduce(np.maximum, probabilities.T)  # of thousands of anchors: along the rows it takes ten times
+    sure = np.flatnonzero((scores >= threshold) & np.isfinite(scores))
+    sure = sure[np.isfinite(corners[sure]).all(axis=(1, 2))]
+    left = sure[np.argsort(-scores[sure], kind="stable")][:_MOST_CANDIDATES]
     displays: list[Display] = []
     while len(left) and len(displays) < most:
         display = best_display(corners[left], probabilities[left], threshold)

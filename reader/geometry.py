@@ -67,7 +67,10 @@ def is_clockwise(corners: npt.ArrayLike) -> bool:
 
 def is_convex(corners: npt.ArrayLike) -> bool:
     """Whether four points in this order are a convex quadrilateral of either winding, without crossing or flat ones."""
-    points = _quad(corners).tolist()
+    return _convex(_quad(corners).tolist())
+
+
+def _convex(points: Points) -> bool:
     edges = [(points[i][0] - points[i - 1][0], points[i][1] - points[i - 1][1]) for i in range(4)]
     turns = [edges[i - 1][0] * edges[i][1] - edges[i - 1][1] * edges[i][0] for i in range(4)]
     flat = 1e-9 * max(abs(side) for edge in edges for side in edge) ** 2
@@ -288,14 +291,14 @@ def _samples(homography: Float64, size: tuple[int, int]) -> tuple[int, int]:
 
 def quad_iou(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     """Intersection over union of two convex quadrilaterals of any winding; 0 where one is degenerate or not convex."""
-    one, two = _quad(first), _quad(second)
-    if not is_convex(one) or not is_convex(two):
+    quads: list[Points] = [_quad(first).tolist(), _quad(second).tolist()]
+    if not all(map(_convex, quads)):
         return 0.0
-    origin = one.mean(axis=0)
+    (left, top), *_ = quads[0]  # near the origin the precision is kept for places far away
     polygons: list[Points] = []
     areas = []
-    for quad in (one, two):
-        points = (quad - origin).tolist()
+    for quad in quads:
+        points = [(x - left, y - top) for x, y in quad]
         area = _shoelace(points)
         polygons.append(points if area > 0 else points[::-1])
         areas.append(abs(area))
