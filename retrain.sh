@@ -170,7 +170,7 @@ $python train_point.py --epochs 66 --steps_per_epoch 50 $resume --digits $digits
 $python -m points.release "$work/point.keras" points/point.keras
 
 for stage in 1 2; do $python -m retinanet.release "$work/stage$stage.keras" "retinanet/stage$stage.keras"; done
-(cd deploy && $python prepare_model.py --formats onnx --stage1 ../retinanet/stage1.keras --stage2 ../retinanet/stage2.keras)
+(cd deploy && $python prepare_model.py --formats onnx onnx_int8 --stage1 ../retinanet/stage1.keras --stage2 ../retinanet/stage2.keras)
 for task in captcha plate handwritten price; do
     case $task in
         captcha) sets="captcha_v2" ;;
@@ -181,6 +181,6 @@ for task in captcha plate handwritten price; do
     $python calibrate.py lines --task "$task" --dataset_path $(printf "$s/lines/%s " $sets) "$s/lines/made_$task"
 done
 $python calibrate.py point --dataset_path $(displays 1) $lcds --mix 3 3 3 3 3 3 1 1 1 3 3
-$python calibrate.py --data "$data" --sets toloka_water iaoqian_water jorvkve_electric --made 200 \
+$python calibrate.py --data "$data" --sets toloka_water iaoqian_water jorvkve_electric --made 400 \
     --held_out "$s/toloka_water" "$s/iaoqian_water" "$s/jorvkve_electric"
 $python benchmarks/accuracy.py --data "$data"

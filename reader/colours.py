@@ -21,7 +21,7 @@ def ground_and_ink(picture: UInt8) -> tuple[Float32, Float32, Float32]:
     """
     pixels = picture.reshape(-1, 3).astype(np.float32)
     count = len(pixels)
-    mean = pixels.T @ np.full(count, np.float32(1 / count))  # products of matrices: many times as fast as means by rows
+    mean = np.ones(count, np.float32) @ pixels / np.float32(count)  # products: many times as fast as means by rows
     centred = pixels - mean
     axis = np.linalg.eigh(centred.T @ centred)[1][:, -1].astype(np.float32)  # of the largest eigenvalue
     along = centred @ axis  # (h w,)
@@ -35,8 +35,9 @@ def ground_and_ink(picture: UInt8) -> tuple[Float32, Float32, Float32]:
         return np.zeros(picture.shape[:2], np.float32), mean, mean
     weights = inked.astype(np.float32)
     ink_sum, along_ink = weights @ pixels, float(weights @ along)
-    ground, ink = (mean * count - ink_sum) / (count - covered), ink_sum / covered
+    ground = np.asarray((mean * count - ink_sum) / (count - covered), np.float32)
+    ink = np.asarray(ink_sum / covered, np.float32)
     middle = (float(along.sum()) - along_ink) / (count - covered)
     reach = along_ink / covered - middle
-    amount = np.clip((along - middle) / (reach if abs(reach) > 1e-3 else 1.0), -0.4, 1.4)
-    return amount.reshape(picture.shape[:2]).astype(np.float32), ground, ink
+    amount = np.clip((along - middle) / np.float32(reach if abs(reach) > 1e-3 else 1.0), -0.4, 1.4)
+    return np.asarray(amount, np.float32).reshape(picture.shape[:2]), ground, ink

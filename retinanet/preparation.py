@@ -299,18 +299,17 @@ def _quantized(
     used = dict(float32)
     verdicts = {}
     photos = list(_photos(wish.validation, make_photo, VALIDATION_SEED, wish.photos))
-    before = _readings(bundle, used, [photo for photo, _ in photos], "float32", wish)
+    before = _readings(bundle, used, photos, "float32", wish)
     truths = None if any(truth is None for _, truth in photos) else [truth or "" for _, truth in photos]
     shifts: list[list[str]] = []
     if wish.agreement is None:
-        pairs = [moved(photo) for photo, _ in photos]
-        shifts = [_readings(bundle, used, [pair[way] for pair in pairs], "float32, moved", wish) for way in range(2)]
+        shifts = [_readings(bundle, used, photos, "float32, moved", wish, way) for way in range(2)]
     for stage in (each for each in STAGES if each in wish.int8):
         path = folder / f"{stage}_int8.onnx"
         quantize_onnx(folder / f"{stage}.onnx", path, inputs[stage])
         candidate = OnnxNetwork(path, threads=1)
         times = [milliseconds(network, inputs[stage][0]) for network in (float32[stage], candidate)]
-        answers = _readings(bundle, {**used, stage: candidate}, [photo for photo, _ in photos], f"{stage} int8", wish)
+        answers = _readings(bundle, {**used, stage: candidate}, photos, f"{stage} int8", wish)
         found, against = verdict(Readings(before, answers, shifts, truths), wish.agreement, _right)
         found += f", {times[1]:.1f} ms instead of {times[0]:.1f}"
         if not against and times[1] >= times[0]:
@@ -329,11 +328,17 @@ def _right(answer: str, truth: str) -> bool:
 
 
 def _readings(
-    bundle: Bundle, networks: Mapping[str, Network], photos: Sequence[UInt8], title: str, wish: Wish
+    bundle: Bundle,
+    networks: Mapping[str, Network],
+    photos: Sequence[Known],
+    title: str,
+    wish: Wish,
+    way: int | None = None,
 ) -> list[str]:
-    """The readings of photos; "" for a photo that is not read, whatever of it was seen."""
+    """The readings of photos, or of them moved one `way`; "" for a photo that is not read, whatever of it was seen."""
     reader = MeterReader(networks["stage1"], networks["stage2"], bundle, line=wish.line, points=wish.points)
-    results = (reader.read(photo) for photo in tqdm(photos, desc=title, unit="photo"))
+    shown = (photo for photo, _ in tqdm(photos, desc=title, unit="photo"))
+    results = (reader.read(photo if way is None else moved(photo)[way]) for photo in shown)
     return [result.text if result.success else "" for result in results]
 
 

@@ -51,7 +51,7 @@ def test_the_exports_are_made_from_the_keras_files(stage):
     network, config = load(source)
     batch = np.random.default_rng(0).integers(0, 255, (2, *config.input_size, 3), dtype=np.uint8)
     wanted = detector(network, config).predict_on_batch(batch)
-    came = OnnxNetwork(MODELS / settings.files["onnx"])(batch)
+    came = OnnxNetwork(MODELS / settings.files["onnx_float32"])(batch)
     assert set(came) == set(wanted)
     for name, values in wanted.items():
         scale = 1.0 if name == "probabilities" else float(max(config.input_size))
