@@ -26,7 +26,7 @@ from reader.confidence import Calibration, digit_probabilities
 from reader.gaps import PointReader
 from reader.joint import JointRules, LineView, point_opinions, settle, settle_decimals
 from reader.places import Place, Rules, find_places, inside, select
-from reader.rolling import half_rolled
+from reader.rolling import half_rolled, shows_two_digits
 from reader.signs import decimal_signs
 from reader.symbols import DIGITS, FLOATP_ID, POINT_ID, STAGE2_CLASSES, UNKNOWN
 from reader.types import Boxes, Digit, Reading, UInt8
@@ -145,7 +145,8 @@ def decode_views(
     rolled = 0.0
     if rolls and picture is not None and digits[-1].text != UNKNOWN:
         rolled = half_rolled(picture, digits[-1].box)
-        if rolled >= rules.half_rolled and len(places) == len(digits):
+        told = rolled >= rules.half_rolled and shows_two_digits(picture, digits[-1].box)
+        if told and len(places) == len(digits):
             digits[-1] = _between(digits[-1], places[-1])
     opinions = None
     if decimals is None:

@@ -495,13 +495,14 @@ def _moved(corners: npt.NDArray[np.float32], move: tuple[float, float, float]) -
 def photo_digits(read: ReadDisplay) -> tuple[PhotoDigit, ...]:
     """The places of a reading with their boxes as quadrilaterals on the photo.
 
-    The nearer the last drum stands to half way between two digits, the nearer an even chance its digit's confidence.
+    Where the last drum shows two digits, the nearer to half way it stands, the nearer an even chance is its confidence.
     """
     last = len(read.reading.digits) - 1
+    least = 1 - read.reading.rolled / 2
     return tuple(
         PhotoDigit(
             digit.text,
-            min(digit.confidence, 1 - read.reading.rolled / 2) if place == last else digit.confidence,
+            min(digit.confidence, least) if place == last and digit.alternative else digit.confidence,
             warp_points(box_corners(digit.box), read.to_photo).astype(np.float32),
             digit.decimal,
             digit.alternative,

@@ -27,6 +27,10 @@ _AS_EMPTY = 0.1
 _INK = 0.02
 #: A row with more than this part of the usual ink crosses a digit.
 _INKED = 0.25
+#: Two digits are told when the gap between them shows so much by contrast too.
+_CONTRAST = 0.25
+#: Grey levels that noise has also in the dark.
+_DARK = 20.0
 
 
 def half_rolled(picture: UInt8, box: npt.ArrayLike) -> float:
@@ -42,15 +46,38 @@ def half_rolled(picture: UInt8, box: npt.ArrayLike) -> float:
     Returns:
         1 for rows without ink in the middle; less the nearer these are to the window's edge, or the more ink they have.
     """
-    left, top, right, bottom = np.asarray(box, np.float64)
-    side = _SIDE * (right - left)
-    patch = cut(picture, np.array([left + side, top, right - side, bottom]))
+    patch = _window(picture, box)
     if min(patch.shape[:2]) < _SMALLEST:
         return 0.0
     amount, _, _ = ground_and_ink(patch)
-    rows = np.clip(amount, 0, 1).mean(axis=1)  # (h,)
+    return _gap(np.clip(amount, 0, 1).mean(axis=1))
+
+
+def shows_two_digits(picture: UInt8, box: npt.ArrayLike) -> bool:
+    """Whether the rows between two digits are there also by their contrast, which uneven light does not change.
+
+    Args:
+        picture: see `half_rolled`, which finds more such drums, and some that are none.
+        box: see `half_rolled`.
+    """
+    patch = _window(picture, box)
+    if min(patch.shape[:2]) < _SMALLEST:
+        return False
+    pixels = patch.astype(np.float32)
+    return _gap(pixels.std(axis=1).sum(axis=1) / (pixels.mean(axis=(1, 2)) + _DARK)) >= _CONTRAST
+
+
+def _window(picture: UInt8, box: npt.ArrayLike) -> UInt8:
+    """What shows in a drum's window, without its sides."""
+    left, top, right, bottom = np.asarray(box, np.float64)
+    side = _SIDE * (right - left)
+    return cut(picture, np.array([left + side, top, right - side, bottom]))
+
+
+def _gap(rows: npt.NDArray[np.float32]) -> float:
+    """How empty, and how near the middle, the emptiest rows of a window are, from how much is on each row (h,)."""
     count = len(rows)
-    rows = cv2.blur(rows[:, None], (1, max(1, round(count / _SMOOTH)))).ravel()
+    rows = np.asarray(cv2.blur(rows[:, None], (1, max(1, round(count / _SMOOTH)))), np.float32).ravel()
     usual = float(np.sort(rows)[count // 2 :].mean())
     if usual < _INK:
         return 0.0

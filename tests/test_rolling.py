@@ -7,7 +7,7 @@ import pytest
 from reader.confidence import READING_FEATURES, Calibration, reading_confidence, reading_features
 from reader.decode import decode_views
 from reader.pipeline import ReadDisplay, photo_digits
-from reader.rolling import half_rolled
+from reader.rolling import half_rolled, shows_two_digits
 from reader.types import Boxes, Display
 
 WIDTH, HEIGHT = 30, 48
@@ -76,11 +76,21 @@ def test_a_drum_half_way_tells_both_digits_and_is_less_sure():
 
 
 def test_the_digit_on_the_photo_is_no_surer_than_its_drum():
-    for tenths in (0, 5):
-        reading = read(tenths)
-        (digit,) = photo_digits(ReadDisplay(reading, np.eye(3), np.zeros(len(READING_FEATURES))))
-        assert digit.confidence == min(reading.digits[0].confidence, 1 - reading.rolled / 2)
-    assert digit.confidence < 0.7 < reading.digits[0].confidence
+    whole, half = read(0), read(5)
+    shown = [
+        photo_digits(ReadDisplay(each, np.eye(3), np.zeros(len(READING_FEATURES))))[0].confidence
+        for each in (whole, half)
+    ]
+    assert shown == [whole.digits[0].confidence, 1 - half.rolled / 2]
+    assert shown[1] < 0.7 < half.digits[0].confidence
+
+
+def test_uneven_light_is_not_taken_for_two_digits():
+    """A bright upper half and a dark lower half change what counts as ink, but not where the rows are empty."""
+    for tenths, two in ((0, False), (5, True)):
+        light = np.where(np.arange(64) < 32, 1.0, 0.45)[:, None, None]
+        shaded = np.clip(drum(8, tenths, noise=2) * light, 0, 255).astype(np.uint8)
+        assert shows_two_digits(shaded, BOX) == two
 
 
 def test_digits_of_an_lcd_do_not_roll():
