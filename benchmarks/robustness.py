@@ -18,7 +18,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.records import records
-from reader.image import ImageError, encode_jpeg, load_image, resize
+from reader.image import ImageError, load_image, resize, through_jpeg
 from reader.metrics import same_number
 from reader.pipeline import MeterReader
 from reader.types import ILLEGIBLE, NO_DISPLAY, UInt8
@@ -70,7 +70,7 @@ def fewer(photo: UInt8, part: float) -> UInt8:
 
 def squeezed(photo: UInt8, quality: int) -> UInt8:
     """After JPEG."""
-    return load_image(encode_jpeg(photo, quality))
+    return through_jpeg(photo, quality)
 
 
 def grey(photo: UInt8) -> UInt8:

@@ -20,7 +20,7 @@ from reader.runtime import Network, OnnxNetwork
 from reader.types import UInt8
 from training import export
 from training.export import MismatchError
-from training.steadiness import Readings, moved, verdict
+from training.steadiness import Readings, conclude, moved, verdict
 
 #: Exports in float32 differ from Keras by no more, in logits.
 TOLERANCE = 1e-3
@@ -179,14 +179,6 @@ def _quantized(
 
     shifts = []
     if wish.agreement is None:
-        pairs = [moved(line) for line in drawn]
-        shifts = [read(float32, [pair[way] for pair in pairs], f"{task} float32, moved") for way in range(2)]
+        shifts = [read(float32, lines, f"{task} float32, moved") for lines in zip(*map(moved, drawn), strict=True)]
     readings = Readings(read(float32, drawn, f"{task} float32"), read(candidate, drawn, f"{task} int8"), shifts, truths)
-    found, against = verdict(readings, wish.agreement)
-    found += f", {after:.1f} ms instead of {before:.1f}"
-    if not against and after >= before:
-        against = "not faster"
-    print(f"{task} int8: {found}: " + (f"not used, {against}; float32 is used" if against else "used"))
-    if against:
-        path.unlink()
-    return f"not used, {against}: {found}" if against else f"used: {found}"
+    return conclude(task, path, *verdict(readings, wish.agreement), before, after)

@@ -11,14 +11,12 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy as np
 
     from reader.bundle import PointSettings
@@ -114,7 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
             wish = Wish(
                 {"stage1": flags.stage1, "stage2": flags.stage2},
                 tuple(flags.formats),
-                settings=flags.settings or flags.out,
+                settings=before,
                 calibration=flags.calibration,
                 validation=flags.validation,
                 photos=flags.photos,
@@ -251,8 +249,8 @@ def replacing(out: Path) -> Iterator[Path]:
 def _is_ours(name: str) -> bool:
     from crnn.config import TASKS
 
-    stages = ("stage1", "stage2", "point", *TASKS)
-    return name == "bundle.json" or name in {f"{stage}{end}" for stage in stages for end in ("", ".onnx", "_int8.onnx")}
+    ours = (*STAGES, "point", *TASKS)
+    return name == "bundle.json" or name in {f"{each}{end}" for each in ours for end in ("", ".onnx", "_int8.onnx")}
 
 
 def _copy(entry: Path, target: Path) -> None:

@@ -129,8 +129,14 @@ def beam_search(
     exact = text_log_probabilities(steps, texts)
     # Texts of equal probability come in the order of the alphabet, whatever way the beam went.
     ranked = sorted(range(len(texts)), key=lambda number: (-exact[number], texts[number]))[:n_best]
-    readings = [CtcReading("".join(alphabet[k - 1] for k in texts[number]), exact[number], ()) for number in ranked]
-    return [aligned(reading, steps, alphabet) for reading in readings] if characters else readings
+    return [
+        CtcReading(
+            "".join(alphabet[k - 1] for k in texts[number]),
+            exact[number],
+            _characters(steps, alphabet, texts[number]) if characters else (),
+        )
+        for number in ranked
+    ]
 
 
 def aligned(reading: CtcReading, log_probs: npt.ArrayLike, alphabet: str) -> CtcReading:
@@ -144,11 +150,13 @@ def aligned(reading: CtcReading, log_probs: npt.ArrayLike, alphabet: str) -> Ctc
     Raises:
         ValueError: the array is none of log probabilities for this alphabet.
     """
-    steps = _checked(log_probs, alphabet)
     labels = [alphabet.index(character) + 1 for character in reading.text]
+    return replace(reading, characters=_characters(_checked(log_probs, alphabet), alphabet, labels))
+
+
+def _characters(steps: Float64, alphabet: str, labels: list[int]) -> tuple[CtcCharacter, ...]:
     spans = zip(labels, likeliest_alignment(steps, labels), strict=True)
-    found = (CtcCharacter(alphabet[k - 1], math.exp(steps[a:b, k].max()), a, b) for k, (a, b) in spans)
-    return replace(reading, characters=tuple(found))
+    return tuple(CtcCharacter(alphabet[k - 1], math.exp(steps[a:b, k].max()), a, b) for k, (a, b) in spans)
 
 
 def text_log_probability(log_probs: npt.ArrayLike, alphabet: str, text: str) -> float:

@@ -134,6 +134,12 @@ def encode_jpeg(image: UInt8, quality: int = 92) -> bytes:
     return _encode(image, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
+def through_jpeg(image: UInt8, quality: int) -> UInt8:
+    """A picture (H, W, 3) uint8 RGB as it comes back from a JPEG of that quality."""
+    data = np.frombuffer(encode_jpeg(image, quality), np.uint8)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
+
+
 def encode_png(image: UInt8) -> bytes:
     """A PNG file of an (H, W, 3) uint8 RGB picture; keeps every pixel."""
     return _encode(image, ".png", [])

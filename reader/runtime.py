@@ -83,7 +83,7 @@ class OnnxNetwork:
 
 def _onnx_providers(onnxruntime: Any, device: str) -> list[str]:
     """What ONNX Runtime is to run on, best first."""
-    if device == "cpu" or _CUDA not in onnxruntime.get_available_providers():
+    if device == "cpu" or not _has_cuda():
         if device == "gpu":
             raise BundleError(
                 "device gpu: the ONNX Runtime that is installed runs on the CPU only; "
@@ -150,8 +150,8 @@ class SavedModelNetwork:
 
 
 #: Runtimes by name, in the order in which "auto" tries them: the fastest first ("onnx" is int8 where there is a file in
-#: int8, "onnx_float32" never). For each the package that must be
-#: installed, the requirements file that has it, and the loader.
+#: int8, "onnx_float32" never). For each the package that must be installed, the requirements file that has it, and the
+#: loader.
 RUNTIMES: dict[str, tuple[str, str, type[OnnxNetwork] | type[SavedModelNetwork]]] = {
     "onnx": ("onnxruntime", "requirements.txt", OnnxNetwork),
     _FLOAT32: ("onnxruntime", "requirements.txt", OnnxNetwork),

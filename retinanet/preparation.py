@@ -39,7 +39,7 @@ from training.export import (
     sha256,
     versions,
 )
-from training.steadiness import Readings, moved, verdict
+from training.steadiness import Readings, conclude, moved, verdict
 
 STAGES: dict[str, type[NetworkConfig]] = {"stage1": Stage1Config, "stage2": Stage2Config}
 #: Exports in float32 differ from Keras by no more: pixels of the network's input for places, 1 for probabilities.
@@ -68,7 +68,7 @@ class Wish:
     Attributes:
         sources: .keras file by stage.
         formats: of "savedmodel", "onnx", "onnx_int8".
-        settings: a bundle.json, or a folder that may have one, whose thresholds and calibration are taken over.
+        settings: the bundle whose thresholds and calibration are taken over, see `known_settings`.
         calibration: folder of photos for the ranges of int8; None makes some.
         validation: folder of photos to compare readings on; None makes some.
         photos: number of made photos to compare readings on.
@@ -81,7 +81,7 @@ class Wish:
 
     sources: Mapping[str, Path]
     formats: tuple[str, ...]
-    settings: Path | None = None
+    settings: Bundle | None = None
     calibration: Path | None = None
     validation: Path | None = None
     photos: int = 200
@@ -119,10 +119,9 @@ def prepare(wish: Wish, folder: Path, make_photo: MadePhoto, make_display: Made)
         ReleaseError: a source that is no network of its stage.
         ExportError: a layer that the ONNX export does not know.
         MismatchError: an export that answers otherwise than Keras.
-        BundleError: unusable settings.
         OSError: a folder without photos, a full disk.
     """
-    settings = known_settings(wish.settings)
+    settings = wish.settings
     detectors: dict[str, keras.Model] = {}
     configs: dict[str, NetworkConfig] = {}
     for stage, path in wish.sources.items():
@@ -311,14 +310,8 @@ def _quantized(
         times = [milliseconds(network, inputs[stage][0]) for network in (float32[stage], candidate)]
         answers = _readings(bundle, {**used, stage: candidate}, photos, f"{stage} int8", wish)
         found, against = verdict(Readings(before, answers, shifts, truths), wish.agreement, _right)
-        found += f", {times[1]:.1f} ms instead of {times[0]:.1f}"
-        if not against and times[1] >= times[0]:
-            against = "not faster"
-        print(f"{stage} int8: {found}: " + (f"not used, {against}; float32 is used" if against else "used"))
-        verdicts[stage] = f"not used, {against}: {found}" if against else f"used: {found}"
-        if against:
-            path.unlink()
-        else:
+        verdicts[stage] = conclude(stage, path, found, against, *times)
+        if path.is_file():
             used[stage] = candidate
     return verdicts
 

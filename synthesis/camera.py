@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from reader.image import through_jpeg
 from synthesis.paint import multiply, polygon, smooth_noise, white_noise
 
 
@@ -222,8 +223,7 @@ def take(rng: np.random.Generator, scene: np.ndarray, shot: Shot, glow: np.ndarr
         soft = cv2.GaussianBlur(img, (0, 0), 1.1)
         img = cv2.addWeighted(img, 1 + shot.sharpen, soft, -shot.sharpen, 0)
     if shot.jpeg < 100:
-        coded = cv2.imencode(".jpg", img[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, shot.jpeg])[1]
-        img = cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1]
+        img = through_jpeg(img, shot.jpeg)
     return np.ascontiguousarray(img)
 
 

@@ -69,6 +69,10 @@ def see(monkeypatch, line=None):
     monkeypatch.setattr(MeterReader, "load", classmethod(load))
 
 
+#: What a meter reading's confidence is computed from, where displays are not read as lines too.
+WEIGHTED = {"product", "weakest_digit", "decimal_point", "display", "agreement", "rolled"}
+
+
 def test_meters_are_fitted_and_the_bundle_gets_the_numbers(meters, models, monkeypatch, capsys):
     see(monkeypatch)
     before = load_bundle(models)
@@ -78,14 +82,7 @@ def test_meters_are_fitted_and_the_bundle_gets_the_numbers(meters, models, monke
     after = load_bundle(models)
     assert after.calibration.digit_temperature == told["digit_temperature"] != 1
     assert after.calibration.reading_weights == told["reading_weights"]
-    assert set(told["reading_weights"]) == {
-        "product",
-        "weakest_digit",
-        "decimal_point",
-        "display",
-        "agreement",
-        "rolled",
-    }
+    assert set(told["reading_weights"]) == WEIGHTED
     assert replace(after, calibration=before.calibration) == before, "nothing else changed"
     assert after.calibration.threshold == 0.1 and told["below_threshold"] == {"right": 0, "wrong": 0}
     # All readings look alike, and eight of ten are right: that is what a confidence can say.
@@ -107,15 +104,7 @@ def test_a_threshold_of_ones_own(meters, models, monkeypatch, capsys):
 def test_where_displays_are_read_as_lines_that_opinion_gets_a_weight(meters, models, monkeypatch):
     see(monkeypatch, fake_line(sure=3.0))
     fitted = calibrate_meters(meters, ["water"], "train", None, models, write=False)
-    assert set(fitted["reading_weights"]) == {
-        "product",
-        "weakest_digit",
-        "decimal_point",
-        "display",
-        "agreement",
-        "rolled",
-        "line",
-    }
+    assert set(fitted["reading_weights"]) == {*WEIGHTED, "line"}
 
     class Doubtful:
         """Is unsure of what has a wrong label: of 3s and 8s in third place."""

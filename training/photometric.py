@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from reader.image import through_jpeg
 from reader.types import UInt8
 
 Rng = np.random.Generator
@@ -151,9 +152,7 @@ def grain(image: UInt8, rng: Rng) -> UInt8:
 
 def squeeze(image: UInt8, rng: Rng) -> UInt8:
     """JPEG at a low quality."""
-    quality = int(rng.integers(25, 85))
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+    return through_jpeg(image, int(rng.integers(25, 85)))
 
 
 def _levels(x: np.ndarray) -> UInt8:

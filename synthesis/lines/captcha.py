@@ -12,9 +12,9 @@ import captcha.image
 import cv2
 import numpy as np
 
+from reader.image import through_jpeg
 from reader.line_settings import ALPHABETS
 from reader.types import UInt8
-from synthesis.lines.degrade import jpeg
 from synthesis.lines.glyphs import font_path, glyph, lay
 
 LENGTH = 5
@@ -65,7 +65,7 @@ def _kaptcha(rng: Rng, text: str) -> UInt8:
             cover = (mask.astype(np.float32) / 255)[..., None]
             paint = paint * (1 - cover) + colour * cover
         picture = np.rint(paint).astype(np.uint8)
-    return jpeg(picture, int(rng.integers(60, 97)))
+    return through_jpeg(picture, int(rng.integers(60, 97)))
 
 
 @functools.cache

@@ -13,12 +13,6 @@ from synthesis.textures import texture
 Rng = np.random.Generator
 
 
-def jpeg(image: UInt8, quality: int) -> UInt8:
-    """The picture as it comes back from a JPEG of that quality."""
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, quality))
-    return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
-
-
 def light(image: UInt8, rng: Rng, strength: float = 1.0) -> UInt8:
     """Uneven light, a shadow's edge, exposure, the camera's tone curve and a cast of colour.
 

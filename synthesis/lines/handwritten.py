@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from reader.image import through_jpeg
 from reader.types import UInt8
 from synthesis.lines import degrade
 from synthesis.lines.digits import DigitBank, Hand, pen_digit, random_hand
@@ -112,7 +113,7 @@ def _cell(rng: Rng, text: str, digits: DigitBank | None) -> UInt8:
     out = degrade.noise(out, rng, float(abs(rng.normal(0, 2))))
     if rng.random() < 0.9:
         out = cv2.cvtColor(cv2.cvtColor(out, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    return degrade.jpeg(out, int(rng.integers(50, 98)))
+    return through_jpeg(out, int(rng.integers(50, 98)))
 
 
 def _middle(rng: Rng, room: int, spread: float = 0.18) -> int:
@@ -162,7 +163,7 @@ def _paper(rng: Rng, text: str, digits: DigitBank | None) -> UInt8:
     if rng.random() < 0.25:
         image = degrade.low_resolution(image, rng, int(rng.integers(18, 40)))
     image = degrade.noise(image, rng, float(abs(rng.normal(0, 4))))
-    return degrade.jpeg(image, int(rng.integers(50, 98))) if rng.random() < 0.8 else image
+    return through_jpeg(image, int(rng.integers(50, 98))) if rng.random() < 0.8 else image
 
 
 def _lined(rng: Rng, paper: np.ndarray, height: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from reader.image import through_jpeg
 from reader.types import UInt8
 from synthesis.lines import degrade
 from synthesis.lines.glyphs import glyph, lay
@@ -37,7 +38,7 @@ def make_plate(rng: Rng) -> tuple[UInt8, str]:
         size = _STORED[int(rng.choice(len(_STORED), p=(0.6, 0.2, 0.1, 0.1)))]
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if image.shape[1] > size[0] else cv2.INTER_LINEAR)
     if rng.random() < 0.8:
-        image = degrade.jpeg(image, int(rng.integers(35, 97)))
+        image = through_jpeg(image, int(rng.integers(35, 97)))
     return image, text
 
 

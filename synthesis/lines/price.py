@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from reader.image import through_jpeg
 from reader.types import UInt8
 from synthesis.lines import degrade
 from synthesis.lines.glyphs import glyph, lay
@@ -68,7 +69,7 @@ def make_price(rng: Rng) -> tuple[UInt8, str]:
     ink, cut = _line(rng, price, height)
     image = _tag(rng, ink, cut, height)
     if rng.random() < 0.85:
-        image = degrade.jpeg(image, int(rng.integers(40, 97)))
+        image = through_jpeg(image, int(rng.integers(40, 97)))
     return image, price.text
 
 
