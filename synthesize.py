@@ -11,6 +11,7 @@ from synthesis.export import MeterOptions, summary, write_displays, write_meters
 from synthesis.lines import MAKERS
 from synthesis.lines.export import LineOptions, write_lines
 from synthesis.lines.export import summary as summary_of_lines
+from synthesis.lines.handwritten import ROWS
 
 EXAMPLES = """examples:
   python synthesize.py meters --count 2000 --out made --seed 1
@@ -46,6 +47,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     lines.add_argument(
         "--digits", type=Path, help=digits + "handwritten numbers are put together from (default: pen strokes only)"
     )
+    lines.add_argument(
+        "--rows",
+        type=float,
+        metavar="SHARE",
+        help=f"share of handwritten numbers that are rows of single digits' pictures, as on forms (default {ROWS})",
+    )
     return parser.parse_args(arguments)
 
 
@@ -66,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = (args.count, args.seed, args.size, args.workers, args.overwrite, args.preview)
     try:
         if args.command == "lines":
-            told = summary_of_lines(write_lines(args.out, LineOptions(args.task, *wanted, args.digits)))
+            told = summary_of_lines(write_lines(args.out, LineOptions(args.task, *wanted, args.digits, args.rows)))
         else:
             write = write_displays if args.command == "displays" else write_meters
             told = summary(write(args.out, MeterOptions(*wanted, scenes=args.command == "scenes")))

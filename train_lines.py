@@ -11,6 +11,8 @@ EXAMPLES = """examples:
   python train_lines.py --task plate --dataset_path datasets/plates datasets/made_plates --mix 2 1
   python train_lines.py --task plate --dataset_path datasets/plates --balance 0.5    (rare provinces more often)
   python train_lines.py --task captcha --dataset_path datasets/captchas --resume_training
+  python train_lines.py --task captcha --dataset_path datasets/captchas --initial_weights crnn/captcha.keras \\
+      --augmentation 0.4 --learning_rate 3e-4    (last epochs, on views nearer to the pictures)
   python train_lines.py --task price --dataset_path datasets/prices --network '{"rnn": "gru"}' --output gru.keras
   python train_lines.py --task display --dataset_path datasets/my_meters    (stage 2 sets)
   python train_lines.py --task code --dataset_path datasets/codes --network code.json    (alphabet, input_size)

@@ -116,13 +116,13 @@ def line_task(task: str, paths: Sequence[Path], seed: int) -> Task:
     from crnn.losses import CtcLoss
     from crnn.model import build
     from crnn.train import load_training
-    from training.line_augment import AUGMENTATIONS, LineAugmentation
+    from training.line_augment import augmentation_of
 
     config = task_config(task, {})
     start = perf_counter()
     samples = [sample for path in paths for sample in load_training(path, "train", config)]
     seconds = perf_counter() - start
-    make = fit.examples(samples, config, AUGMENTATIONS.get(task, LineAugmentation()), seed)
+    make = fit.examples(samples, config, augmentation_of(task), seed)
     return Task(f"lines: {task}", lambda: build(config), {"logits": CtcLoss()}, make, len(samples), seconds)
 
 

@@ -20,7 +20,7 @@ from reader.types import UInt8
 from training.augment import DigitPool, Stage2Augmentation, plain_display, stage2_view
 from training.datasets import Stage2Sample
 from training.display_texts import WHOLE, digit_row, display_text
-from training.line_augment import AUGMENTATIONS, LineAugmentation, line_view
+from training.line_augment import LineAugmentation, augmentation_of, line_view
 from training.line_sets import LineSample
 from training.loop import Example, Feed, RunConfig, fingerprint, fit, write_json_atomic
 from training.loop import prepare as prepare_run
@@ -59,7 +59,7 @@ def fit_lines(
     """
     samples = [s for w in sets for s in w.samples]
     check_lines([*samples, *validation], config)
-    augmentation = augmentation or AUGMENTATIONS.get(config.task, LineAugmentation())
+    augmentation = augmentation or augmentation_of(config.task)
 
     def create() -> keras.Model:
         network = build(config)
@@ -107,10 +107,10 @@ def examples(
 
 
 def augmented_views(
-    samples: Sequence[Sample], config: LineConfig, count: int, seed: int = 0
+    samples: Sequence[Sample], config: LineConfig, count: int, seed: int = 0, strength: float = 1.0
 ) -> list[tuple[UInt8, str]]:
-    """Random training views with their texts, as the network sees them."""
-    make = examples(samples, config, AUGMENTATIONS.get(config.task, LineAugmentation()), seed)
+    """Random training views with their texts, as the network sees them; `strength` of the augmentation."""
+    make = examples(samples, config, augmentation_of(config.task, strength), seed)
     rng = np.random.default_rng(seed)
     made = [make(int(i), rng) for i in rng.integers(len(samples), size=count)]
     texts = [targets["logits"][: config.max_length] for _, targets in made]

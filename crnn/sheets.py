@@ -26,11 +26,13 @@ _NO_BOXES = np.zeros((0, 4), np.float32)
 _NO_LABELS = np.zeros(0, np.int64)
 
 
-def write_augmented(path: Path, samples: Sequence[Sample], config: LineConfig, seed: int) -> None:
+def write_augmented(
+    path: Path, samples: Sequence[Sample], config: LineConfig, seed: int, strength: float = 1.0
+) -> None:
     """A sheet of random training views, as the network sees them, with their texts."""
     from crnn.fit import augmented_views
 
-    tiles = [_tile(view, text) for view, text in augmented_views(samples, config, _PICTURES, seed)]
+    tiles = [_tile(view, text) for view, text in augmented_views(samples, config, _PICTURES, seed, strength)]
     write_sheet(path, tiles, *LAYOUT)
 
 

@@ -11,6 +11,7 @@ from crnn.config import TASKS, LineConfig, task_config
 from training import datasets, workers
 from training.datasets import load_stage2
 from training.flags import check_mix, network_changes, run_config
+from training.line_augment import augmentation_of
 from training.line_sets import LineSample, load_lines
 from training.run import Weighted
 from training.script import finished, run_script
@@ -33,6 +34,14 @@ def add_task_flags(parser: argparse.ArgumentParser) -> None:
     """The flags that line readers have beside those of every training and tuning script."""
     parser.add_argument("--task", required=True, metavar="TASK", help=f"one of {', '.join(TASKS)}, or a name of yours")
     parser.add_argument(
+        "--augmentation",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="how far training views of a line differ from its picture: 1 as usual, less for the last epochs of a long "
+        "training, 0 not at all (default: 1)",
+    )
+    parser.add_argument(
         "--balance",
         type=float,
         default=0.0,
@@ -52,6 +61,10 @@ def place_files(args: argparse.Namespace) -> None:
 def check_flags(args: argparse.Namespace) -> None:
     """Raises ValueError for what is wrong with the flags themselves, before anything is loaded."""
     check_mix(args)
+    if not 0 <= args.augmentation <= 2:
+        raise ValueError(f"--augmentation: a number from 0 to 2 wanted, {args.augmentation} came")
+    if args.augmentation != 1 and args.task == "display":
+        raise ValueError("--augmentation: displays have views of their own; it is for lines")
     if not 0 <= args.balance <= 1:
         raise ValueError(f"--balance: a number from 0 to 1 wanted, {args.balance} came")
     if args.balance and args.task == "display":
@@ -74,7 +87,9 @@ def _train(args: argparse.Namespace) -> int:
         from crnn.sheets import write_augmented
 
         sets, _ = load_sets(args)
-        write_augmented(Path(args.preview), [s for one in sets for s in one], network_config(args), args.seed)
+        write_augmented(
+            Path(args.preview), [s for one in sets for s in one], network_config(args), args.seed, args.augmentation
+        )
         print(f"augmented samples: {args.preview}")
         return 0
     return finished(args, train(args))
@@ -104,6 +119,7 @@ def train(args: argparse.Namespace) -> keras.callbacks.History:
         validation,
         run,
         config,
+        augmentation_of(args.task, args.augmentation),
         resume=args.resume_training,
         initial=args.initial_weights,
         callbacks=watchers(config, validation, run),

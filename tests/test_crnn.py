@@ -5,6 +5,7 @@ import json
 import math
 from dataclasses import replace
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from reader.line_settings import ALPHABETS
 from reader.runtime import OnnxNetwork
 from training.display_texts import display_text
 from training.export import largest_difference, save_savedmodel, savedmodel_network
-from training.line_augment import AUGMENTATIONS, LineAugmentation, line_view
+from training.line_augment import AUGMENTATIONS, augmentation_of, line_view
 from training.line_sets import LineSample
 
 TINY = {"channels": [8, 8, 8, 8, 8, 8], "column": 16, "units": 8}
@@ -200,9 +201,19 @@ def test_a_view_without_changes_is_what_the_reader_prepares():
     from reader.line_image import prepare
 
     image = np.random.default_rng(0).integers(0, 256, (32, 128, 3), np.uint8)
-    still = LineAugmentation(turn=0, slant=0, scale=0, shift=0, corners=0, light=0)
-    view = line_view(image, (32, 128), "stretch", np.random.default_rng(0), still)
+    view = line_view(image, (32, 128), "stretch", np.random.default_rng(0), augmentation_of("handwritten", 0))
     np.testing.assert_array_equal(view, prepare(image, (32, 128), "stretch"))
+
+
+def test_weaker_augmentation_changes_a_line_less():
+    image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (40, 192, 3), np.uint8), (0, 0), 4)
+
+    def change(strength):
+        settings = augmentation_of("handwritten", strength)
+        views = [line_view(image, (40, 192), "pad", np.random.default_rng(i), settings) for i in range(20)]
+        return np.mean([np.abs(view.astype(int) - image).mean() for view in views])
+
+    assert change(0) < 0.5 * change(0.4) < 0.5 * change(1)
 
 
 @pytest.mark.parametrize("changes", [{}, {"rnn": "gru"}, {"layers": 0}])
@@ -315,11 +326,14 @@ def test_rare_first_characters_are_drawn_more_often():
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
+        (["--task", "plate", "--augmentation", "-1"], "--augmentation: a number from 0 to 2 wanted, -1.0 came"),
+        (["--task", "plate", "--augmentation", "nan"], "a number from 0 to 2 wanted, nan came"),
+        (["--task", "display", "--augmentation", "0.5"], "displays have views of their own"),
         (["--task", "plate", "--balance", "1.5"], "a number from 0 to 1 wanted, 1.5 came"),
         (["--task", "plate", "--balance", "nan"], "a number from 0 to 1 wanted, nan came"),
         (["--task", "display", "--balance", "0.5"], "displays are not balanced"),
     ],
 )
-def test_balances_that_cannot_be_had(flags, message, tmp_path, capsys):
+def test_flags_that_cannot_be_had(flags, message, tmp_path, capsys):
     assert train_lines.main([*flags, "--dataset_path", str(tmp_path)]) == 1
     assert message in capsys.readouterr().err

@@ -206,6 +206,16 @@ def test_digits_come_from_idx_files_packed_or_not(idx: Path) -> None:
     assert differ >= 5
 
 
+def test_rows_of_single_digits_as_often_as_wanted(idx: Path) -> None:
+    bank = DigitBank.load(idx)
+    rows = [make_handwritten(rng(i), bank, rows=1.0) for i in range(60)]
+    others = [make_handwritten(rng(i), bank, rows=0.0) for i in range(60)]
+    # Their ground is black or white; paper and cells are not.
+    grounds = [[abs(float(np.median(image)) - 127.5) for image, _ in made] for made in (rows, others)]
+    assert min(grounds[0]) > 115 > np.median(grounds[1])
+    assert np.mean([len(text) for _, text in rows]) > 4.5 > np.mean([len(text) for _, text in others])
+
+
 @pytest.mark.parametrize(
     ("name", "data", "told"),
     [
@@ -306,6 +316,8 @@ def test_overwrite_replaces_an_earlier_set(tmp_path: Path) -> None:
         (["--seed", "-1"], "--seed -1 is too small: wanted at least 0"),
         (["--size", "8"], "--size 8 is too small: wanted at least 12"),
         (["--digits", "nowhere"], "--digits is for --task handwritten, not for plate"),
+        (["--rows", "1"], "--rows is for --task handwritten, not for plate"),
+        (["--task", "handwritten", "--rows", "1.5"], "--rows 1.5: wanted a share from 0 to 1"),
         (["--task", "handwritten", "--digits", "nowhere"], f"--digits nowhere has no {IMAGES_FILE} or"),
     ],
 )

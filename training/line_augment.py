@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -40,6 +40,11 @@ class LineAugmentation:
     negative: float = 0.0
     replicate: float = 0.7
 
+    def scaled(self, strength: float) -> LineAugmentation:
+        """The same with every change `strength` times as large or as frequent; 0 changes nothing."""
+        parts = ("turn", "slant", "scale", "shift", "corners", "wave", "light", "negative")
+        return replace(self, **{name: strength * getattr(self, name) for name in parts})
+
 
 #: By task; others get `LineAugmentation()`.
 AUGMENTATIONS: dict[str, LineAugmentation] = {
@@ -50,6 +55,11 @@ AUGMENTATIONS: dict[str, LineAugmentation] = {
         turn=2.5, slant=0.18, scale=0.12, shift=0.06, corners=0.04, wave=0.04, light=0.7, negative=0.03
     ),
 }
+
+
+def augmentation_of(task: str, strength: float = 1.0) -> LineAugmentation:
+    """How views of a task's lines are drawn; `strength`: see `LineAugmentation.scaled`."""
+    return AUGMENTATIONS.get(task, LineAugmentation()).scaled(strength)
 
 
 def line_view(image: UInt8, size: tuple[int, int], fit: str, rng: Rng, settings: LineAugmentation) -> UInt8:

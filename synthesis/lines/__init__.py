@@ -9,7 +9,7 @@ import numpy as np
 from reader.types import UInt8
 from synthesis.lines.captcha import make_captcha
 from synthesis.lines.digits import DigitBank
-from synthesis.lines.handwritten import make_handwritten
+from synthesis.lines.handwritten import ROWS, make_handwritten
 from synthesis.lines.plate import make_plate
 from synthesis.lines.price import make_price
 
@@ -24,13 +24,16 @@ MAKERS: Mapping[str, Maker] = {
 }
 
 
-def make_line(task: str, rng: np.random.Generator, digits: DigitBank | None = None) -> tuple[UInt8, str]:
+def make_line(
+    task: str, rng: np.random.Generator, digits: DigitBank | None = None, rows: float = ROWS
+) -> tuple[UInt8, str]:
     """Draws one picture of a line.
 
     Args:
         task: one of `MAKERS`.
         rng: draws everything: the same generator, the same picture.
         digits: pictures of digits that handwritten numbers are put together from; None for pen strokes only.
+        rows: share of handwritten numbers that are rows of single digits' pictures.
 
     Returns:
         (H, W, 3) uint8 RGB, and its text, in the task's alphabet.
@@ -40,4 +43,4 @@ def make_line(task: str, rng: np.random.Generator, digits: DigitBank | None = No
     """
     if task not in MAKERS:
         raise ValueError(f"there are no made pictures for the task {task!r}: wanted one of {', '.join(MAKERS)}")
-    return make_handwritten(rng, digits) if task == "handwritten" else MAKERS[task](rng)
+    return make_handwritten(rng, digits, rows) if task == "handwritten" else MAKERS[task](rng)

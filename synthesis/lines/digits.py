@@ -155,6 +155,22 @@ class DigitBank:
         """A picture of that digit with its margins, (h, w) uint8 ink; not to be written to."""
         return self.images[int(self.places[digit][int(rng.integers(len(self.places[digit])))])]
 
+    def bent_tile(self, rng: Rng, digit: int) -> UInt8:
+        """A picture of that digit with its margins as another stroke of the hand would have made it: turned, slanted,
+        stretched a little, and bent elastically (Simard, Steinkraus and Platt 2003). (h, w) uint8 ink."""
+        tile = self.tile(rng, digit)
+        h, w = tile.shape
+        angle, slant = rng.normal(0, 0.09), rng.normal(0, 0.1)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        linear = turn @ np.array([[1.0, slant], [0, 1]]) @ np.diag(np.exp(rng.normal(0, 0.07, 2)))
+        y, x = np.mgrid[:h, :w].astype(np.float32)
+        # A few pushes on a coarse grid, smoothly between: neighbouring strokes go the same way.
+        pushes = rng.normal(0, rng.uniform(0, 0.04) * h, (2, 5, 5)).astype(np.float32)
+        bend_x, bend_y = (cv2.resize(push, (w, h), interpolation=cv2.INTER_CUBIC) for push in pushes)
+        from_x = linear[0, 0] * (x - w / 2) + linear[0, 1] * (y - h / 2) + w / 2 + bend_x
+        from_y = linear[1, 0] * (x - w / 2) + linear[1, 1] * (y - h / 2) + h / 2 + bend_y
+        return cv2.remap(tile, from_x.astype(np.float32), from_y.astype(np.float32), cv2.INTER_LINEAR)
+
     def digit(self, rng: Rng, digit: int, hand: Hand, height: int) -> UInt8:
         """A picture of that digit, cut, at a height in px, with a hand's slant and a pen about as wide as its."""
         ink = cv2.copyMakeBorder(_cut(self.tile(rng, digit)), 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=0)

@@ -15,6 +15,7 @@ from reader.image import encode_png, resize
 from synthesis.batch import SynthesisError, check_folder, in_order, replacing
 from synthesis.lines import MAKERS, make_line
 from synthesis.lines.digits import DigitBank, DigitError
+from synthesis.lines.handwritten import ROWS
 from training.preview import Tile, write_sheet
 
 _LABELS, _IMAGES = "labels.csv", "images"
@@ -35,6 +36,7 @@ class LineOptions:
         overwrite: replace a set that was made before.
         preview: where to write a contact sheet; None for none.
         digits: folder of idx files that handwritten numbers are put together from; None for pen strokes only.
+        rows: share of handwritten numbers that are rows of single digits' pictures, 0 to 1; None for `ROWS`.
     """
 
     task: str
@@ -45,6 +47,7 @@ class LineOptions:
     overwrite: bool = False
     preview: Path | None = None
     digits: Path | None = None
+    rows: float | None = None
 
 
 _Job = tuple[LineOptions, int]
@@ -111,6 +114,11 @@ def _check(out: Path, options: LineOptions) -> None:
             _bank(options.digits)
         except DigitError as error:
             raise SynthesisError(f"--digits {error}") from error
+    if options.rows is not None:
+        if options.task != "handwritten":
+            raise SynthesisError(f"--rows is for --task handwritten, not for {options.task}")
+        if not 0 <= options.rows <= 1:
+            raise SynthesisError(f"--rows {options.rows}: wanted a share from 0 to 1")
     check_folder(out, options.overwrite, {_LABELS, _IMAGES})
 
 
@@ -124,7 +132,8 @@ def _make(job: _Job) -> tuple[str, bytes, str, Tile | None]:
     """One picture: its file name, PNG, text, and a tile for the preview."""
     options, index = job
     digits = None if options.digits is None else _bank(options.digits)
-    image, text = make_line(options.task, np.random.default_rng([options.seed, index]), digits)
+    rows = ROWS if options.rows is None else options.rows
+    image, text = make_line(options.task, np.random.default_rng([options.seed, index]), digits, rows)
     h, w = image.shape[:2]
     if options.size is not None and h > options.size:
         image = resize(image, (options.size, max(1, round(w * options.size / h))))

@@ -16,36 +16,39 @@ Rng = np.random.Generator
 
 #: Shares of the lengths 1 to 8: people write short numbers more often.
 _LENGTHS = (0.1, 0.24, 0.22, 0.13, 0.1, 0.08, 0.06, 0.07)
-#: The share of numbers that are no rows of single digits' pictures.
-_ROWS = 0.62
+#: The share of numbers that are rows of single digits' pictures, as forms have them, unless told otherwise.
+ROWS = 0.38
+#: Shares of a row's lengths 1 to 8: the longer, the more digits a picture teaches.
+_ROW_LENGTHS = np.arange(1, 9) / 36
 #: Inks (RGB): ballpoint blue and black, pencil, red, felt pen.
 _INKS = ((38, 52, 130), (25, 25, 30), (90, 90, 95), (160, 40, 45), (15, 15, 15))
 #: Printed rules of paper (RGB): blue, grey, red.
 _RULES = ((150, 170, 205), (190, 190, 190), (205, 150, 150))
 
 
-def make_handwritten(rng: Rng, digits: DigitBank | None = None) -> tuple[UInt8, str]:
+def make_handwritten(rng: Rng, digits: DigitBank | None = None, rows: float = ROWS) -> tuple[UInt8, str]:
     """Draws one number.
 
     Args:
         rng: draws everything.
         digits: pictures of digits to put together; None for pen strokes only.
+        rows: the share of numbers that are rows of single digits' pictures, 0 to 1.
 
     Returns:
         (H, W, 3) uint8 RGB, about 24 to 90 px high, and its one to eight digits.
     """
     way = rng.random()
-    # Rows of single digits, as forms have them, are as often long as short.
-    count = 1 + int(rng.choice(8, p=_LENGTHS) if way < _ROWS else rng.integers(8))
+    row = rng.random() < rows
+    count = 1 + int(rng.choice(8, p=_ROW_LENGTHS if row else _LENGTHS))
     text = "".join(str(digit) for digit in rng.integers(0, 10, count))
-    if way < 0.3:
-        image = _cell(rng, text, digits)
-    elif way < 0.48:
-        image = _paper(rng, text, digits)
-    elif way < _ROWS:
-        image = _screen(rng, text)
-    else:
+    if row:
         image = _tiles(rng, text, digits)
+    elif way < 0.48:
+        image = _cell(rng, text, digits)
+    elif way < 0.77:
+        image = _paper(rng, text, digits)
+    else:
+        image = _screen(rng, text)
     return image, text
 
 
@@ -209,7 +212,8 @@ def _tiles(rng: Rng, text: str, digits: DigitBank | None) -> UInt8:
         ink = _number(rng, text, random_hand(rng), 20, None)
         ink = cv2.copyMakeBorder(ink, *(int(value) for value in rng.integers(2, 7, 4)), cv2.BORDER_CONSTANT, value=0)
     else:
-        tiles = [source.tile(rng, int(c)) for c in text]
+        # Bent, for a network learns the pictures of a set by heart sooner than what is common to their digits.
+        tiles = [source.bent_tile(rng, int(c)) for c in text]
         step = rng.uniform(15, 29)
         lefts = [round(i * step + (rng.normal(0, 1) if i else 0)) for i in range(len(tiles))]
         drop = rng.integers(0, 5, len(tiles)) if rng.random() < 0.4 else np.full(len(tiles), 2)
