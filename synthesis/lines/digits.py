@@ -156,8 +156,10 @@ class DigitBank:
         return self.images[int(self.places[digit][int(rng.integers(len(self.places[digit])))])]
 
     def bent_tile(self, rng: Rng, digit: int) -> UInt8:
-        """A picture of that digit with its margins as another stroke of the hand would have made it: turned, slanted,
-        stretched a little, and bent elastically (Simard, Steinkraus and Platt 2003). (h, w) uint8 ink."""
+        """A picture of that digit with its margins as the hand might have written it another time, (h, w) uint8 ink.
+
+        Turned, slanted, stretched a little, and bent elastically (Simard, Steinkraus and Platt 2003).
+        """
         tile = self.tile(rng, digit)
         h, w = tile.shape
         angle, slant = rng.normal(0, 0.09), rng.normal(0, 0.1)
