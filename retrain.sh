@@ -151,7 +151,7 @@ train_line() { # train_line TASK EPOCHS SETS... FLAGS
 }
 line captcha 14 9000 captcha_v2 "1 2"
 line plate 547 30000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "0.8 1.6 1.2 0.8 3.6" --balance 0.5
-line handwritten 200 60000 handwritten_meza "1 3"
+line handwritten 275 60000 handwritten_meza "1 3"
 line price 55 25000 prices_rub "1 3"
 train_line display 349 $(displays 1) $lcds $more --digits $digits \
     --mix 1.4 1.4 0.35 0.6 0.5 0.2 0.9 0.9 0.8 0.35 0.9 1.5 0.9 1.3 0.9 1.3 0.9 1.4 0.9

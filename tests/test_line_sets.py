@@ -79,6 +79,22 @@ def test_folder_to_set(tmp_path, capsys):
     assert "warning" not in told.err  # no test was wanted
 
 
+def test_sets_are_the_same_however_many_pictures_are_handed_over_at_once(tmp_path, monkeypatch):
+    files = []
+    for count in (1, 3, 7, 200):
+        monkeypatch.setattr("training.tfds_writer._EXAMPLES_AT_ONCE", count)
+        folder = tmp_path / str(count) / LINES_NAME / VERSION
+        with LineSetWriter(folder, ["train", "validation"]) as writer:
+            for i in range(7):
+                writer.add("validation" if i % 3 == 1 else "train", picture(12, 40, seed=i), f"A{i}", f"{i}.png")
+            writer.close({f"{i}.png": "validation" if i % 3 == 1 else "train" for i in range(7)})
+        files.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert all(other == files[0] for other in files[1:])
+    found = by_split(tmp_path / "3")
+    assert [sample.text for sample in found["train"]] == ["A0", "A2", "A3", "A5", "A6"]
+    assert [sample.text for sample in found["validation"]] == ["A1", "A4"]
+
+
 def test_same_command_gives_the_same_set(tmp_path):
     source = plates(tmp_path / "plates")
     for out in ("one", "two"):
