@@ -90,13 +90,25 @@ def line_view(image: UInt8, size: tuple[int, int], fit: str, rng: Rng, settings:
     return distort(np.ascontiguousarray(view), rng, settings.light)
 
 
+def random_linear(rng: Rng, turn: float, slant: float, scale: float) -> np.ndarray:
+    """(2, 2): turned, slanted and scaled by chance.
+
+    Args:
+        rng: source of chance.
+        turn: standard deviation of the turn, in radians.
+        slant: of the shear, in widths per height.
+        scale: of the logarithm of either side's scale.
+    """
+    angle = rng.normal(0, turn)
+    turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    slanted = np.array([[1.0, rng.normal(0, slant)], [0, 1]])
+    return turned @ slanted @ np.diag(np.exp(rng.normal(0, scale, 2)))
+
+
 def _jitter(size: tuple[int, int], rng: Rng, settings: LineAugmentation) -> np.ndarray:
     """(3, 3) within the input's pixels: turned, slanted, scaled, shifted around the middle, corners moved."""
     h, w = size
-    angle = np.deg2rad(rng.normal(0, settings.turn))
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    slant = np.array([[1.0, rng.normal(0, settings.slant)], [0, 1]])
-    linear = turn @ slant @ np.diag(np.exp(rng.normal(0, settings.scale, 2)))
+    linear = random_linear(rng, np.deg2rad(settings.turn), settings.slant, settings.scale)
     middle = np.array([w / 2, h / 2])
     moved = np.eye(3)
     moved[:2, :2] = linear

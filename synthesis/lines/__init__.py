@@ -9,7 +9,7 @@ import numpy as np
 from reader.types import UInt8
 from synthesis.lines.captcha import make_captcha
 from synthesis.lines.digits import DigitBank
-from synthesis.lines.handwritten import ROWS, make_handwritten
+from synthesis.lines.handwritten import make_handwritten
 from synthesis.lines.plate import make_plate
 from synthesis.lines.price import make_price
 
@@ -25,7 +25,7 @@ MAKERS: Mapping[str, Maker] = {
 
 
 def make_line(
-    task: str, rng: np.random.Generator, digits: DigitBank | None = None, rows: float = ROWS
+    task: str, rng: np.random.Generator, digits: DigitBank | None = None, rows: float | None = None
 ) -> tuple[UInt8, str]:
     """Draws one picture of a line.
 
@@ -33,7 +33,7 @@ def make_line(
         task: one of `MAKERS`.
         rng: draws everything: the same generator, the same picture.
         digits: pictures of digits that handwritten numbers are put together from; None for pen strokes only.
-        rows: share of handwritten numbers that are rows of single digits' pictures.
+        rows: share of handwritten numbers that are rows of single digits' pictures; None for the usual one.
 
     Returns:
         (H, W, 3) uint8 RGB, and its text, in the task's alphabet.

@@ -12,6 +12,7 @@ import numpy as np
 
 from reader.types import UInt8
 from synthesis.lines.strokes import DIGITS, Line
+from training.line_augment import random_linear
 
 Rng = np.random.Generator
 
@@ -162,9 +163,7 @@ class DigitBank:
         """
         tile = self.tile(rng, digit)
         h, w = tile.shape
-        angle, slant = rng.normal(0, 0.09), rng.normal(0, 0.1)
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        linear = turn @ np.array([[1.0, slant], [0, 1]]) @ np.diag(np.exp(rng.normal(0, 0.07, 2)))
+        linear = random_linear(rng, turn=0.09, slant=0.1, scale=0.07)
         y, x = np.mgrid[:h, :w].astype(np.float32)
         # A few pushes on a coarse grid, smoothly between: neighbouring strokes go the same way.
         pushes = rng.normal(0, rng.uniform(0, 0.04) * h, (2, 5, 5)).astype(np.float32)

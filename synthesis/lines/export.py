@@ -15,7 +15,6 @@ from reader.image import encode_png, resize
 from synthesis.batch import SynthesisError, check_folder, in_order, replacing
 from synthesis.lines import MAKERS, make_line
 from synthesis.lines.digits import DigitBank, DigitError
-from synthesis.lines.handwritten import ROWS
 from training.preview import Tile, write_sheet
 
 _LABELS, _IMAGES = "labels.csv", "images"
@@ -36,7 +35,7 @@ class LineOptions:
         overwrite: replace a set that was made before.
         preview: where to write a contact sheet; None for none.
         digits: folder of idx files that handwritten numbers are put together from; None for pen strokes only.
-        rows: share of handwritten numbers that are rows of single digits' pictures, 0 to 1; None for `ROWS`.
+        rows: share of handwritten numbers that are rows of single digits' pictures, 0 to 1; None for the usual one.
     """
 
     task: str
@@ -132,8 +131,7 @@ def _make(job: _Job) -> tuple[str, bytes, str, Tile | None]:
     """One picture: its file name, PNG, text, and a tile for the preview."""
     options, index = job
     digits = None if options.digits is None else _bank(options.digits)
-    rows = ROWS if options.rows is None else options.rows
-    image, text = make_line(options.task, np.random.default_rng([options.seed, index]), digits, rows)
+    image, text = make_line(options.task, np.random.default_rng([options.seed, index]), digits, options.rows)
     h, w = image.shape[:2]
     if options.size is not None and h > options.size:
         image = resize(image, (options.size, max(1, round(w * options.size / h))))

@@ -26,19 +26,19 @@ _INKS = ((38, 52, 130), (25, 25, 30), (90, 90, 95), (160, 40, 45), (15, 15, 15))
 _RULES = ((150, 170, 205), (190, 190, 190), (205, 150, 150))
 
 
-def make_handwritten(rng: Rng, digits: DigitBank | None = None, rows: float = ROWS) -> tuple[UInt8, str]:
+def make_handwritten(rng: Rng, digits: DigitBank | None = None, rows: float | None = None) -> tuple[UInt8, str]:
     """Draws one number.
 
     Args:
         rng: draws everything.
         digits: pictures of digits to put together; None for pen strokes only.
-        rows: the share of numbers that are rows of single digits' pictures, 0 to 1.
+        rows: the share of numbers that are rows of single digits' pictures, 0 to 1; None for `ROWS`.
 
     Returns:
         (H, W, 3) uint8 RGB, about 24 to 90 px high, and its one to eight digits.
     """
     way = rng.random()
-    row = rng.random() < rows
+    row = rng.random() < (ROWS if rows is None else rows)
     count = 1 + int(rng.choice(8, p=_ROW_LENGTHS if row else _LENGTHS))
     text = "".join(str(digit) for digit in rng.integers(0, 10, count))
     if row:
