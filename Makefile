@@ -15,7 +15,7 @@ export PHOTOS
 # An environment's stamp has the hash of its requirements in its name: other requirements, another environment.
 stamp = $(1)/.made-$(shell cat $(2) | sha256sum | cut -c1-16)
 READ := $(call stamp,.venv-read,requirements-read.txt)
-FULL := $(call stamp,.venv,requirements.txt requirements-dev.txt requirements-archive.txt requirements-read.txt)
+FULL := $(call stamp,.venv,requirements.txt requirements-dev.txt requirements-archive.txt requirements-jax.txt requirements-read.txt)
 
 .PHONY: read test browser clean
 .DEFAULT_GOAL := read
@@ -50,7 +50,7 @@ $(READ):
 	$(call environment,.venv-read,-r requirements-read.txt)
 
 $(FULL):
-	$(call environment,.venv,-r requirements.txt -r requirements-dev.txt -r requirements-archive.txt)
+	$(call environment,.venv,-r requirements.txt -r requirements-dev.txt -r requirements-archive.txt -r requirements-jax.txt)
 
 define environment
 @$(if $(PYTHON),,echo "no python3 found: sudo apt-get install python3 python3-venv" >&2; exit 1)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from synthesis.batch import SynthesisError
+from synthesis.display import KINDS
 from synthesis.export import MeterOptions, summary, write_displays, write_meters
 from synthesis.lines import MAKERS
 from synthesis.lines.export import LineOptions, write_lines
@@ -18,6 +19,7 @@ EXAMPLES = """examples:
   python synthesize.py meters --count 48 --out made --preview sheet.png --overwrite
   python synthesize.py scenes --count 1000 --out made_scenes --seed 1
   python synthesize.py displays --count 6000 --out made_displays --seed 1
+  python synthesize.py displays --kind digital --count 6000 --out made_lcds --seed 2
   python make_dataset.py stage1 --labels made/stage1/labels.json --images made/stage1/images --out datasets
   python synthesize.py lines --task plate --count 20000 --out made_plates
   python synthesize.py lines --task handwritten --digits mnist --count 20000 --out made_numbers
@@ -39,6 +41,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     what = "rectified displays alone -> stage2/ with labels.json; many and fast, for stage 2"
     displays = commands.add_parser("displays", help=what, description=what, epilog=EXAMPLES, formatter_class=form)
     _add_flags(displays, size=96, what="greatest height of a display in pixels (default 96)")
+    displays.add_argument("--kind", choices=KINDS, help="of these displays only (default: three analog to one digital)")
     what = "lines of characters -> images/ and labels.csv (img_name,text), for the line reader"
     lines = commands.add_parser("lines", help=what, description=what, epilog=EXAMPLES, formatter_class=form)
     lines.add_argument("--task", choices=sorted(MAKERS), required=True, help="what stands in the lines")
@@ -76,7 +79,8 @@ def main(arguments: list[str] | None = None) -> int:
             told = summary_of_lines(write_lines(args.out, LineOptions(args.task, *wanted, args.digits, args.rows)))
         else:
             write = write_displays if args.command == "displays" else write_meters
-            told = summary(write(args.out, MeterOptions(*wanted, scenes=args.command == "scenes")))
+            kind = getattr(args, "kind", None)
+            told = summary(write(args.out, MeterOptions(*wanted, scenes=args.command == "scenes", kind=kind)))
     except (SynthesisError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -35,7 +35,7 @@ DISPLAY_AUGMENTATION = Stage2Augmentation(exchange=0.6, turned=0.08)
 
 
 #: In widths of a digit: how far from its middle steps show it, and how far at least steps beside it show nothing.
-_MIDDLE, _EDGE = 0.2, 0.4
+MIDDLE, EDGE = 0.2, 0.4
 
 
 def fit_lines(
@@ -148,8 +148,8 @@ def step_labels(boxes: np.ndarray, labels: np.ndarray, config: LineConfig) -> np
     characters = display_text(boxes, labels, config.alphabet)
     for ((left, _, right, _), _), character in zip(row, characters, strict=True):
         away = np.abs(x - (left + right) / 2) / max(right - left, 1.0)  # in widths of the digit
-        known[away < _EDGE] = NOT_KNOWN
-        known[away < _MIDDLE] = config.alphabet.index(character) + 1
+        known[away < EDGE] = NOT_KNOWN
+        known[away < MIDDLE] = config.alphabet.index(character) + 1
     return known
 
 

@@ -140,6 +140,22 @@ def box_corners(xyxy: npt.ArrayLike) -> Float64:
     return box[..., [0, 1, 2, 1, 2, 3, 0, 3]].reshape(*box.shape[:-1], 4, 2)
 
 
+def warp_boxes(xyxy: npt.ArrayLike, matrix: Float64) -> Float32:
+    """Upright boxes around warped boxes; centre and mean sides, so that a small turn does not inflate them.
+
+    Args:
+        xyxy: (N, 4) left, top, right, bottom.
+        matrix: (3, 3), as `warp_points` takes it.
+
+    Returns:
+        (N, 4) float32.
+    """
+    q = warp_points(box_corners(np.reshape(xyxy, (-1, 4))), matrix)  # (N, 4, 2)
+    left, right = (q[:, 0, 0] + q[:, 3, 0]) / 2, (q[:, 1, 0] + q[:, 2, 0]) / 2
+    top, bottom = (q[:, 0, 1] + q[:, 1, 1]) / 2, (q[:, 2, 1] + q[:, 3, 1]) / 2
+    return np.stack([left, top, right, bottom], -1).astype(np.float32)
+
+
 def expand(corners: npt.ArrayLike, margin: float = MARGIN) -> Float32:
     """Corners moved outwards along the display's own axes, in perspective.
 

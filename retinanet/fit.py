@@ -83,17 +83,17 @@ def _model(
         network = build(config)
         if initial is not None:
             source, came = load(initial)
-            _check_same(came, config, f"--initial_weights: {initial}")
+            check_same(came, config, f"--initial_weights: {initial}")
             network.set_weights(source.get_weights())
         return network
 
     model, state = prepare(create, losses(config), run, resume)
     if resume:
-        _check_same(embedded_config(model), config, f"--resume_training: {run.checkpoints}")
+        check_same(embedded_config(model), config, f"--resume_training: {run.checkpoints}")
     return model, state
 
 
-def _check_same(came: NetworkConfig, wanted: NetworkConfig, what: str) -> None:
+def check_same(came: NetworkConfig, wanted: NetworkConfig, what: str) -> None:
     """Raises ValueError where a file's weights belong to another network."""
     if type(came) is not type(wanted):
         raise ValueError(f"{what} has a network of {type(came).__name__}; {type(wanted).__name__} wanted")

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from reader.geometry import MARGIN, box_corners
+from reader.geometry import MARGIN, box_corners, homography_between, warp_boxes
 from reader.types import UInt8
-from synthesis.display import DisplayArt, draw_display
+from synthesis.camera import edge_homography
+from synthesis.display import Box, DisplayArt, draw_display
 from synthesis.legibility import decimals_show
 
 #: Share of LCDs cut out close around the digits, as people and detectors cut them, sometimes through the outer ones.
 _TIGHT = 0.35
+#: Share of LCDs that are turned a little within their cut.
+_AS_FOUND = 0.25
 #: Least visible share of a point's box; of less nobody could tell.
 _SEEN = 0.6
 
@@ -63,7 +66,32 @@ def make_display(rng: np.random.Generator, kind: str | None = None) -> MadeDispl
             image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 2)))
         image[room : room + h, room : room + w] = art.image
     boxes = tuple((x1 + room, y1 + room, x2 + room, y2 + room, c) for x1, y1, x2, y2, c in art.boxes)
+    if art.kind == "digital" and rng.random() < _AS_FOUND:
+        image, boxes = _as_found(image, boxes, room, rng)
     return MadeDisplay(image, boxes, art.reading, art.kind)
+
+
+def _as_found(
+    image: UInt8, boxes: tuple[Box, ...], room: int, rng: np.random.Generator
+) -> tuple[UInt8, tuple[Box, ...]]:
+    """A display turned a little within its cut, as an upright box around it has it: its surroundings in the corners."""
+    h, w = image.shape[:2]
+    corners = box_corners((0, 0, w, h))  # (4, 2)
+    rise = rng.normal(0, 0.11) * (h - 2 * room) / 2
+    moved = corners + np.array([(0, -rise), (0, rise), (0, rise), (0, -rise)]) + rng.normal(0, 0.03 * h, (4, 2))
+    matrix = homography_between(corners, moved)
+    tone = rng.choice([15.0, 60.0, 130.0, 230.0]) + rng.normal(0, 15, 3)
+    border = cv2.BORDER_REPLICATE if rng.random() < 0.5 else cv2.BORDER_CONSTANT
+    view = cv2.warpPerspective(
+        image,
+        edge_homography(matrix),
+        (w, h),
+        flags=cv2.INTER_LINEAR,
+        borderMode=border,
+        borderValue=np.clip(tone, 0, 255).tolist(),
+    )
+    places = np.clip(warp_boxes([box[:4] for box in boxes], matrix), 0, (w, h, w, h)).tolist()
+    return view, tuple((*place, box[4]) for place, box in zip(places, boxes, strict=True))
 
 
 def _cut_at_digits(art: DisplayArt, rng: np.random.Generator) -> DisplayArt:

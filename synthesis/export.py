@@ -43,6 +43,7 @@ class MeterOptions:
         overwrite: replace a set that was made before.
         preview: where to write a contact sheet; None for none.
         scenes: photos without a meter alone, for stage 1.
+        kind: of displays, "analog" or "digital"; None for both, see `draw_display`.
     """
 
     count: int
@@ -52,6 +53,7 @@ class MeterOptions:
     overwrite: bool = False
     preview: Path | None = None
     scenes: bool = False
+    kind: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def write_displays(out: Path, options: MeterOptions) -> Counter[str]:
     tasks: list[Task] = []
     tiles: list[Tile] = []
     jobs = [
-        (options.seed, index, options.size, index < _PREVIEW_PHOTOS and options.preview is not None)
+        (options.seed, index, options.size, index < _PREVIEW_PHOTOS and options.preview is not None, options.kind)
         for index in range(options.count)
     ]
     with replacing(out) as folder:
@@ -152,9 +154,9 @@ def write_displays(out: Path, options: MeterOptions) -> Counter[str]:
     return counts
 
 
-def _make_display(job: tuple[int, int, int, bool]) -> tuple[str, str, bytes, Task, Tile | None]:
-    seed, index, size, with_tile = job
-    made = make_display(np.random.default_rng([seed, index]))
+def _make_display(job: tuple[int, int, int, bool, str | None]) -> tuple[str, str, bytes, Task, Tile | None]:
+    seed, index, size, with_tile, kind = job
+    made = make_display(np.random.default_rng([seed, index]), kind)
     h, w = made.image.shape[:2]
     scale = min(1.0, size / h)
     image = resize(made.image, (round(h * scale), max(1, round(w * scale)))) if scale < 1 else made.image

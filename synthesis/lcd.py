@@ -20,11 +20,12 @@ from synthesis.fonts import (
     segment_font_digits,
     text_mask,
 )
+from synthesis.lcd_wear import faint_ink, lamps, uneven
 from synthesis.textures import texture
 
 Box = tuple[float, float, float, float, str]
 
-_UNITS = ("kWh", "kWh", "kWh", "kW h", "m³", "m³", "MWh", "GJ", "kVAh", "kW", "m3", "L/h")
+_UNITS = ("kWh", "kWh", "kWh", "kW h", "CkWh", "m³", "m³", "MWh", "GJ", "kVAh", "kW", "m3", "L/h")
 _MARKS = (
     "CUM",
     "BP",
@@ -49,13 +50,18 @@ _MARKS = (
 )
 
 
+#: Share of LCDs that are faint, seen from the side or behind shining glass, as real ones are.
+_WORN = 0.35
+
+
 @dataclass(frozen=True)
 class _Look:
-    """Colours 0..255 RGB of the ground and of lit segments; `glow` for LEDs that shine."""
+    """Colours 0..255 RGB of the ground and of lit segments; `glow` for LEDs that shine; `worn` where little is seen."""
 
     ground: np.ndarray
     ink: np.ndarray
     glow: float
+    worn: bool = False
 
 
 def _look(rng: np.random.Generator) -> _Look:
@@ -75,7 +81,12 @@ def _look(rng: np.random.Generator) -> _Look:
     )
     ground = np.clip(np.array(grounds[kind]) * j, 0, 255)
     if kind == 4:
-        ground = np.clip(ground * (rng.uniform(0.94, 1.05), rng.uniform(1.0, 1.09), rng.uniform(0.78, 1.0)), 0, 255)
+        tint = (rng.uniform(0.94, 1.05), rng.uniform(1.0, 1.09), rng.uniform(0.78, 1.0))
+        if rng.random() < 0.35:  # the sky or a hand in the glass
+            tint = (rng.uniform(0.8, 1.15), rng.uniform(0.9, 1.0), rng.uniform(0.95, 1.3))
+        ground = np.clip(ground * tint, 0, 255)
+    if kind < 5 and rng.random() < _WORN:
+        return _Look(ground.astype(np.float32), faint_ink(rng, ground).astype(np.float32), 0.0, True)
     if kind < 5:
         depth = rng.uniform(0.05, 0.45) if rng.random() < 0.7 else rng.uniform(0.4, 0.72)
         ink = ground * depth * rng.uniform(0.9, 1.1, 3) + rng.uniform(0, 12, 3)
@@ -285,6 +296,9 @@ def _compose(rng: np.random.Generator, look: _Look, ink: np.ndarray, ghost: np.n
     contrast = rng.uniform(0.3, 0.75) if rng.random() < 0.3 else rng.uniform(0.75, 1.0)
     weak = 1 - rng.uniform(0, 0.35) * np.clip(texture(rng, "smooth", height, width) + 0.3, 0, 1)
     alpha = ink * contrast * weak
+    if look.worn:
+        # The ink is pale already: all of it shows, but not everywhere.
+        alpha = uneven(rng, ink) if rng.random() < 0.6 else ink
     faint = float(rng.choice([0.0, rng.uniform(0.02, 0.07), rng.uniform(0.05, 0.18)], p=[0.4, 0.35, 0.25]))
     alpha = np.maximum(alpha, ghost * faint * contrast)
     if look.glow > 0:
@@ -308,6 +322,8 @@ def _compose(rng: np.random.Generator, look: _Look, ink: np.ndarray, ghost: np.n
         image += dirt[..., None] * (np.float32(rng.uniform(40, 190)) - image)
     if rng.random() < 0.15:
         image += (texture(rng, "scratches", height, width) * rng.uniform(10, 70))[..., None]
+    if rng.random() < (0.45 if look.worn else 0.12):
+        image = lamps(rng, image)
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
@@ -332,6 +348,8 @@ def draw_lcd(rng: np.random.Generator) -> tuple[np.ndarray, tuple[Box, ...], str
     weight = rng.normal(0, 0.008)
     large = _slant(fit_digits(glyphs, key, row.high, stretch, weight), slope)
     tiny = large if row.small == 1 else _slant(fit_digits(glyphs, key, row.high * row.small, stretch, weight), slope)
+    # The tenths of some meters are small and pale.
+    pale = float(rng.uniform(0.4, 0.85)) if row.small < 1 and rng.random() < 0.3 else 1.0
     boxes: list[Box] = []
     for i, c in enumerate(digits):
         x1, y1, x2, y2 = row.cell(i)
@@ -340,7 +358,7 @@ def draw_lcd(rng: np.random.Generator) -> tuple[np.ndarray, tuple[Box, ...], str
         _lay(ghost, masks[8], x1 - pad, y1 - pad)
         if i < blank:
             continue
-        _lay(ink, masks[int(c)], x1 - pad, y1 - pad)
+        _lay(ink, masks[int(c)], x1 - pad, y1 - pad, pale if i >= count - decimals else 1.0)
         lean = slope * (y2 - y1)
         grow = 0.04 * (y2 - y1)
         box = (x1 - grow, y1 - grow, x2 + lean + grow, y2 + grow)

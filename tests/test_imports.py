@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("reader", "archive", "training", "retinanet", "crnn", "points", "synthesis", "deploy", "benchmarks")
+PACKAGES = (
+    "reader", "archive", "training", "retinanet", "crnn", "points", "synthesis", "accelerated", "deploy", "benchmarks",
+)  # fmt: skip
 FRAMEWORKS = {"tensorflow", "keras", "keras_cv", "torch", "jax", "tensorflow_datasets"}
 
 #: What each package may import of the project. Scripts in the root may import everything.
@@ -20,6 +22,7 @@ ALLOWED = {
     "crnn": {"reader", "training", "crnn"},
     "points": {"reader", "training", "points"},
     "synthesis": {"reader", "training", "retinanet", "crnn", "synthesis"},
+    "accelerated": {"reader", "training", "retinanet", "crnn", "synthesis", "accelerated"},
 }
 #: What the core may import from elsewhere. pillow_heif is optional and imported where it is used.
 CORE_LIBRARIES = {"numpy", "cv2", "pillow_heif"}

@@ -6,14 +6,14 @@ display (the second look). Stage 2 sees displays cut out a little wrong, as stag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from reader.colours import cut
-from reader.geometry import box_corners, warp, warp_points
+from reader.geometry import warp, warp_boxes, warp_points
 from reader.image import letterbox
 from reader.symbols import DIGITS, FLOATP_ID
 from reader.types import Float32, UInt8
@@ -89,17 +89,41 @@ def _warp(image: UInt8, matrix: np.ndarray, size: tuple[int, int], scale: float,
 
 
 def _move(distance: float) -> np.ndarray:
-    return np.array([[1, 0, distance], [0, 1, distance], [0, 0, 1.0]])
+    return _shift((distance, distance))
+
+
+def _shift(by: tuple[float, float]) -> np.ndarray:
+    """3x3 that moves down and to the right."""
+    return np.array([[1, 0, by[1]], [0, 1, by[0]], [0, 0, 1.0]])
+
+
+def _grown(size: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:
+    return size[0] + 2 * room[0], size[1] + 2 * room[1]
 
 
 def stage1_view(
-    sample: Stage1Sample, size: tuple[int, int], rng: Rng, settings: Stage1Augmentation
+    sample: Stage1Sample,
+    size: tuple[int, int],
+    rng: Rng,
+    settings: Stage1Augmentation,
+    room: tuple[int, int] = (0, 0),
+    light: Callable[[UInt8, Rng], UInt8] = distort,
 ) -> tuple[UInt8, Float32, np.ndarray]:
     """One training view of a photo.
 
+    Args:
+        sample: the photo.
+        size: (h, w) of the view.
+        rng: source of chance.
+        settings: how views differ.
+        room: what the picture shows beside the view, above and below, and on the left and the right, in pixels: for
+            those who move the view a little later.
+        light: changes light, lens and sensor.
+
     Returns:
-        The picture (h, w, 3), corners (n, 4, 2) in its pixels, labels (n,). A display of which more than a sliver is
-        outside the view is left out, and only views that show all or nothing of each display are drawn.
+        The picture (h + 2 room, w + 2 room, 3), corners (n, 4, 2) in the view's pixels, labels (n,). A display of which
+        more than a sliver is outside the view is left out, and only views that show all or nothing of each display are
+        drawn.
     """
     if len(sample.corners) and settings.cut_out and rng.random() < settings.cut_out:
         sample = _cut_out(sample, rng)
@@ -119,8 +143,8 @@ def stage1_view(
     keep = np.array([v > 0.5 for v in inside], bool)
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
     border = cv2.BORDER_CONSTANT if rng.random() < 0.7 else cv2.BORDER_REPLICATE
-    image = _warp(sample.image, matrix, size, scale, border)
-    return distort(image, rng), corners[keep].reshape(-1, 4, 2), sample.labels[keep]
+    image = _warp(sample.image, _shift(room) @ matrix, _grown(size, room), scale, border)
+    return light(image, rng), corners[keep].reshape(-1, 4, 2), sample.labels[keep]
 
 
 def _cut_out(sample: Stage1Sample, rng: Rng) -> Stage1Sample:
@@ -307,9 +331,19 @@ def exchange_digits(sample: Stage2Sample, pool: DigitPool, rng: Rng) -> Stage2Sa
 
 
 def stage2_view(
-    sample: Stage2Sample, size: tuple[int, int], rng: Rng, settings: Stage2Augmentation, pool: DigitPool | None = None
+    sample: Stage2Sample,
+    size: tuple[int, int],
+    rng: Rng,
+    settings: Stage2Augmentation,
+    pool: DigitPool | None = None,
+    room: tuple[int, int] = (0, 0),
+    light: Callable[[UInt8, Rng], UInt8] = distort,
 ) -> tuple[UInt8, Float32, np.ndarray]:
-    """One training view of a rectified display: (h, w, 3) picture, boxes (n, 4) xyxy in its pixels, labels (n,)."""
+    """One training view of a rectified display; `room` and `light` as in `stage1_view`.
+
+    Returns:
+        The picture (h + 2 room, w + 2 room, 3), boxes (n, 4) xyxy in the view's pixels, labels (n,).
+    """
     if pool is not None and rng.random() < settings.exchange:
         sample = exchange_digits(sample, pool, rng)
     if settings.moved_point and rng.random() < settings.moved_point:
@@ -325,16 +359,16 @@ def stage2_view(
     target = np.array([[0, 0], [size[1], 0], [size[1], size[0]], [0, size[0]]], np.float32)
     matrix = cv2.getPerspectiveTransform(cut.astype(np.float32), target)
     border = cv2.BORDER_REPLICATE if rng.random() < 0.8 else cv2.BORDER_REFLECT_101
-    view = _warp(sample.image, matrix, size, size[0] / h, border)
+    view = _warp(sample.image, _shift(room) @ matrix, _grown(size, room), size[0] / h, border)
     if rng.random() < settings.negative:
         view = 255 - view
     if settings.far_away and rng.random() < settings.far_away:
         view = far_away(view, rng)
     if settings.turned and rng.random() < settings.turned:
-        return distort(np.ascontiguousarray(view[::-1, ::-1]), rng), np.zeros((0, 4), np.float32), sample.labels[:0]
-    boxes = _warp_boxes(sample.boxes, matrix)
+        return light(np.ascontiguousarray(view[::-1, ::-1]), rng), np.zeros((0, 4), np.float32), sample.labels[:0]
+    boxes = warp_boxes(sample.boxes, matrix)
     boxes, labels = _clip_boxes(boxes, sample.labels, size)
-    view = distort(view, rng)
+    view = light(view, rng)
     if settings.fade and rng.random() < settings.fade:  # last: what changes the light would leave nothing of it
         view = fade(view, rng)
     return view, boxes, labels
@@ -363,16 +397,6 @@ def stretch(display: UInt8, size: tuple[int, int]) -> UInt8:
     room = 1
     framed = cv2.copyMakeBorder(display, room, room, room, room, cv2.BORDER_REPLICATE)
     return warp(framed, scaled @ _move(-room), size)
-
-
-def _warp_boxes(boxes: Float32, matrix: np.ndarray) -> Float32:
-    """Upright boxes around warped boxes; centre and mean sides, so that a small turn does not inflate them."""
-    if not len(boxes):
-        return boxes.reshape(0, 4)
-    q = warp_points(box_corners(boxes), matrix)  # (n, 4, 2)
-    left, right = (q[:, 0, 0] + q[:, 3, 0]) / 2, (q[:, 1, 0] + q[:, 2, 0]) / 2
-    top, bottom = (q[:, 0, 1] + q[:, 1, 1]) / 2, (q[:, 2, 1] + q[:, 3, 1]) / 2
-    return np.stack([left, top, right, bottom], -1).astype(np.float32)
 
 
 def _clip_boxes(boxes: Float32, labels: np.ndarray, size: tuple[int, int]) -> tuple[Float32, np.ndarray]:

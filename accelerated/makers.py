@@ -1,0 +1,224 @@
+"""Base views, drawn by processes: geometry, exchanged digits and made pictures; light is changed on the accelerator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from accelerated.rings import Fields
+from reader.geometry import MARGIN, box_corners, homography_between, rectify, warp_points
+from reader.image import resize, through_jpeg
+from reader.line_settings import ALPHABETS
+from reader.symbols import DIGITS, STAGE1_CLASSES, STAGE2_CLASSES
+from reader.types import UInt8
+from synthesis.crops import make_display
+from synthesis.meter import MeterPhoto, make_photo, photo_without_meter
+from training import photometric
+from training.augment import DigitPool, Stage1Augmentation, Stage2Augmentation, stage1_view, stage2_view
+from training.datasets import Stage1Sample, Stage2Sample
+from training.display_texts import digit_row, display_text
+from training.run import Weighted
+
+Rng = np.random.Generator
+Entry = dict[str, Any]
+
+#: What base views show beside the view, (above and below, left and right) in pixels: room to move it.
+STAGE1_SIZE, STAGE1_ROOM = (256, 256), (16, 16)
+DISPLAY_SIZE, DISPLAY_ROOM = (64, 320), (8, 16)
+#: Displays on a view, boxes and digits on a display, at most; what has more is left out.
+MOST_DISPLAYS, MOST_BOXES, MOST_DIGITS = 3, 14, 10
+#: Label of a place in a list that is not filled.
+NOTHING = -1
+
+
+def grown(size: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:
+    """A view's size with the room around it."""
+    return size[0] + 2 * room[0], size[1] + 2 * room[1]
+
+
+STAGE1_FIELDS: Fields = {
+    "image": ((*grown(STAGE1_SIZE, STAGE1_ROOM), 3), np.uint8),
+    "corners": ((MOST_DISPLAYS, 4, 2), np.float32),
+    "labels": ((MOST_DISPLAYS,), np.int32),
+}
+DISPLAY_FIELDS: Fields = {
+    "image": ((*grown(DISPLAY_SIZE, DISPLAY_ROOM), 3), np.uint8),
+    "boxes": ((MOST_BOXES, 4), np.float32),
+    "labels": ((MOST_BOXES,), np.int32),
+    "text": ((MOST_DIGITS,), np.int32),
+    "count": ((), np.int32),
+}
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What base views are made of.
+
+    Attributes:
+        real: share of views of the sets' pictures; the others are of made ones.
+        without: of views, those of made photos without a meter.
+        from_photo: of made displays, those that are cut out of made photos: they take fifteen times as long.
+        uses: views of each made picture before another is drawn.
+        kept: made pictures that a process keeps, the next view is of one of these.
+    """
+
+    real: float = 0.45
+    without: float = 0.09
+    from_photo: float = 0.15
+    uses: int = 8
+    kept: int = 120
+
+
+def rough(image: UInt8, rng: Rng) -> UInt8:
+    """The steps of `training.photometric.distort` that are awkward on an accelerator: shake, few pixels, JPEG."""
+    for chance, step in ((0.1, photometric.shake), (0.15, photometric.shrink), (0.25, photometric.squeeze)):
+        if rng.random() < chance:
+            image = step(image, rng)
+    return image
+
+
+class Made:
+    """Made pictures, each used a few times."""
+
+    def __init__(self, shares: Shares, draw: Any):
+        self.shares, self.draw = shares, draw
+        self._kept: list[list[Any]] = []
+
+    def next(self, rng: Rng) -> Any:
+        """One of those kept, or a new one in its place."""
+        if len(self._kept) < self.shares.kept and (not self._kept or rng.random() < 0.3):
+            self._kept.append([self.draw(rng), 0])
+            return self._kept[-1][0]
+        one = self._kept[int(rng.integers(len(self._kept)))]
+        if one[1] >= self.shares.uses:
+            one[:] = [self.draw(rng), 0]
+        one[1] += 1
+        return one[0]
+
+
+class Drawn:
+    """Samples of the sets, drawn by the sets' weights."""
+
+    def __init__(self, sets: Sequence[Weighted]):
+        weights = np.array([one.weight for one in sets], np.float64)
+        self.sets, self.chance = sets, weights / weights.sum()
+
+    def next(self, rng: Rng) -> Any:
+        """One of a set's samples, all equally often."""
+        samples = self.sets[int(rng.choice(len(self.sets), p=self.chance))].samples
+        return samples[int(rng.integers(len(samples)))]
+
+
+def stage1_views(sets: Sequence[Weighted], rng: Rng, shares: Shares) -> Iterator[Entry]:
+    """Base views of photos, without end, as `STAGE1_FIELDS` has them; labels with `NOTHING` behind the last."""
+    drawn, settings = Drawn(sets), Stage1Augmentation()
+    photos = Made(shares, lambda rng: _photo(make_photo(rng, 640), rng))
+    scenes = Made(shares, lambda rng: _photo(photo_without_meter(rng, 640), rng))
+    while True:
+        kind = rng.random()
+        source = drawn if kind < shares.real else scenes if kind > 1 - shares.without else photos
+        image, corners, labels = stage1_view(source.next(rng), STAGE1_SIZE, rng, settings, STAGE1_ROOM, rough)
+        if len(labels) <= MOST_DISPLAYS:
+            yield {
+                "image": image,
+                "corners": filled(corners, (MOST_DISPLAYS, 4, 2), 0),
+                "labels": filled(labels, (MOST_DISPLAYS,), NOTHING),
+            }
+
+
+def display_views(
+    sets: Sequence[Weighted], digits: Sequence[tuple[int, UInt8]], rng: Rng, shares: Shares
+) -> Iterator[Entry]:
+    """Base views of rectified displays, without end.
+
+    Each has its image, boxes (MOST_BOXES, 4) with the digits first and from left to right, their labels with `NOTHING`
+    behind the last, the text (MOST_DIGITS,) as classes of the display's line reader, and the count of its digits.
+    """
+    drawn = Drawn(sets)
+    settings = Stage2Augmentation(exchange=0.5, fade=0.0)  # fading follows the change of light
+    pool = DigitPool.collect([s for one in sets for s in one.samples], seed=int(rng.integers(2**31)), singles=digits)
+
+    def draw(rng: Rng) -> Stage2Sample:
+        return _photo_display(rng) if rng.random() < shares.from_photo else _display(rng)
+
+    made = Made(shares, draw)
+    while True:
+        sample = (drawn if rng.random() < shares.real else made).next(rng)
+        view, boxes, labels = stage2_view(sample, DISPLAY_SIZE, rng, settings, pool, DISPLAY_ROOM, rough)
+        entry = display_entry(view, boxes, labels)
+        if entry is not None:
+            yield entry
+
+
+def display_entry(view: UInt8, boxes: np.ndarray, labels: np.ndarray) -> Entry | None:
+    """See `display_views`; None for a display with more than can be noted."""
+    row, _ = digit_row(boxes, labels)
+    others = np.flatnonzero(labels >= len(DIGITS))
+    if len(row) > MOST_DIGITS or len(row) + len(others) > MOST_BOXES:
+        return None
+    places = [box for box, _ in row] + [boxes[i] for i in others]
+    classes = [digit for _, digit in row] + [int(labels[i]) for i in others]
+    alphabet = ALPHABETS["display"]
+    text = [alphabet.index(character) + 1 for character in display_text(boxes, labels, alphabet)]
+    return {
+        "image": view,
+        "boxes": filled(np.array(places, np.float32).reshape(-1, 4), (MOST_BOXES, 4), 0),
+        "labels": filled(np.array(classes, np.int64), (MOST_BOXES,), NOTHING),
+        "text": filled(np.array(text, np.int64), (MOST_DIGITS,), 0),
+        "count": len(row),
+    }
+
+
+def filled(values: np.ndarray, shape: tuple[int, ...], filler: int) -> np.ndarray:
+    """Values (n, ...) in an array of a fixed shape, float32 or int32, with `filler` behind them."""
+    out = np.full(shape, filler, np.float32 if values.dtype.kind == "f" else np.int32)
+    out[: len(values)] = values
+    return out
+
+
+def _photo(photo: MeterPhoto, rng: Rng, side: int = 512) -> Stage1Sample:
+    """A made photo as a sample of a set, its JPEG included."""
+    h, w = photo.image.shape[:2]
+    scale = min(1.0, side / max(h, w))
+    image = resize(photo.image, (round(h * scale), round(w * scale)))
+    image = through_jpeg(image, int(rng.integers(80, 96)))
+    if photo.corners is None or photo.counter_class is None:
+        return Stage1Sample(image, np.zeros((0, 4, 2), np.float32), np.zeros(0, np.int64), "made")
+    corners = photo.corners[None] * (image.shape[1] / w, image.shape[0] / h)
+    return Stage1Sample(
+        image, corners.astype(np.float32), np.array([STAGE1_CLASSES.index(photo.counter_class)]), "made"
+    )
+
+
+def _photo_display(rng: Rng) -> Stage2Sample:
+    """The display of a made photo that can be read, as stage 1 would cut it out."""
+    while True:
+        photo = make_photo(rng, 640)
+        if photo.corners is not None and photo.reading is not None:
+            break
+    crop, to_crop = rectify(photo.image, photo.corners, MARGIN)
+    h, w = photo.display_size
+    to_photo = homography_between([[0, 0], [w, 0], [w, h], [0, h]], photo.corners)
+    quads = warp_points(warp_points(box_corners([box[:4] for box in photo.boxes]), to_photo), to_crop)
+    boxes = np.concatenate([quads.min(axis=-2), quads.max(axis=-2)], axis=-1)
+    return _sample(crop, boxes, [box[4] for box in photo.boxes])
+
+
+def _display(rng: Rng, size: tuple[int, int] = (96, 400)) -> Stage2Sample:
+    """A made display, its JPEG included, at most (height, width) pixels large."""
+    made = make_display(rng)
+    h, w = made.image.shape[:2]
+    scale = min(1.0, size[0] / h, size[1] / w)
+    image = resize(made.image, (max(8, round(h * scale)), max(8, round(w * scale))))
+    boxes = np.array([box[:4] for box in made.boxes], np.float64).reshape(-1, 4)
+    boxes = boxes * np.tile((image.shape[1] / w, image.shape[0] / h), 2)
+    return _sample(through_jpeg(image, int(rng.integers(80, 96))), boxes, [box[4] for box in made.boxes])
+
+
+def _sample(image: UInt8, boxes: np.ndarray, names: Sequence[str]) -> Stage2Sample:
+    h, w = image.shape[:2]
+    labels = np.array([STAGE2_CLASSES.index(name) for name in names], np.int64)
+    return Stage2Sample(image, np.clip(boxes, 0, (w, h, w, h)).astype(np.float32), labels, "made")
