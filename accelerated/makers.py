@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from accelerated.rings import Fields
-from reader.geometry import MARGIN, box_corners, homography_between, rectify, warp_points
 from reader.image import resize, through_jpeg
 from reader.line_settings import ALPHABETS
 from reader.symbols import DIGITS, STAGE1_CLASSES, STAGE2_CLASSES
 from reader.types import UInt8
-from synthesis.crops import make_display
+from synthesis.crops import MadeDisplay, cut_out, make_display, shrunk
 from synthesis.meter import MeterPhoto, make_photo, photo_without_meter
 from training import photometric
 from training.augment import DigitPool, Stage1Augmentation, Stage2Augmentation, stage1_view, stage2_view
@@ -30,6 +29,8 @@ STAGE1_SIZE, STAGE1_ROOM = (256, 256), (16, 16)
 DISPLAY_SIZE, DISPLAY_ROOM = (64, 320), (8, 16)
 #: Displays on a view, boxes and digits on a display, at most; what has more is left out.
 MOST_DISPLAYS, MOST_BOXES, MOST_DIGITS = 3, 14, 10
+#: Height and width of made displays, at most.
+_LARGEST = (96, 400)
 #: Label of a place in a list that is not filled.
 NOTHING = -1
 
@@ -197,28 +198,16 @@ def _photo_display(rng: Rng) -> Stage2Sample:
     """The display of a made photo that can be read, as stage 1 would cut it out."""
     while True:
         photo = make_photo(rng, 640)
-        if photo.corners is not None and photo.reading is not None:
-            break
-    crop, to_crop = rectify(photo.image, photo.corners, MARGIN)
-    h, w = photo.display_size
-    to_photo = homography_between([[0, 0], [w, 0], [w, h], [0, h]], photo.corners)
-    quads = warp_points(warp_points(box_corners([box[:4] for box in photo.boxes]), to_photo), to_crop)
-    boxes = np.concatenate([quads.min(axis=-2), quads.max(axis=-2)], axis=-1)
-    return _sample(crop, boxes, [box[4] for box in photo.boxes])
+        if photo.reading is not None:
+            return _sample(cut_out(photo))
 
 
-def _display(rng: Rng, size: tuple[int, int] = (96, 400)) -> Stage2Sample:
-    """A made display, its JPEG included, at most (height, width) pixels large."""
-    made = make_display(rng)
-    h, w = made.image.shape[:2]
-    scale = min(1.0, size[0] / h, size[1] / w)
-    image = resize(made.image, (max(8, round(h * scale)), max(8, round(w * scale))))
-    boxes = np.array([box[:4] for box in made.boxes], np.float64).reshape(-1, 4)
-    boxes = boxes * np.tile((image.shape[1] / w, image.shape[0] / h), 2)
-    return _sample(through_jpeg(image, int(rng.integers(80, 96))), boxes, [box[4] for box in made.boxes])
+def _display(rng: Rng) -> Stage2Sample:
+    """A made display, its JPEG included."""
+    made = shrunk(make_display(rng), *_LARGEST)
+    return _sample(replace(made, image=through_jpeg(made.image, int(rng.integers(80, 96)))))
 
 
-def _sample(image: UInt8, boxes: np.ndarray, names: Sequence[str]) -> Stage2Sample:
-    h, w = image.shape[:2]
-    labels = np.array([STAGE2_CLASSES.index(name) for name in names], np.int64)
-    return Stage2Sample(image, np.clip(boxes, 0, (w, h, w, h)).astype(np.float32), labels, "made")
+def _sample(made: MadeDisplay) -> Stage2Sample:
+    boxes = np.array([box[:4] for box in made.boxes], np.float32).reshape(-1, 4)
+    return Stage2Sample(made.image, boxes, np.array([STAGE2_CLASSES.index(box[4]) for box in made.boxes]), "made")

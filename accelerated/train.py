@@ -41,7 +41,7 @@ class Run:
         seconds: from the start of the program, with all that takes time before the first step.
         began: `time.time()` at that start.
         output: folder of the .keras files and of course.jsonl.
-            seed: of everything.
+        seed: of everything.
         steps: stop after so many; None: at the end of the time.
     """
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from reader.geometry import MARGIN, box_corners, homography_between, warp_boxes
+from reader.geometry import MARGIN, box_corners, homography_between, rectify, warp_boxes, warp_points
+from reader.image import resize
 from reader.types import UInt8
 from synthesis.camera import edge_homography
 from synthesis.display import Box, DisplayArt, draw_display
 from synthesis.legibility import decimals_show
+from synthesis.meter import MeterPhoto
 
 #: Share of LCDs cut out close around the digits, as people and detectors cut them, sometimes through the outer ones.
 _TIGHT = 0.35
@@ -71,6 +73,44 @@ def make_display(rng: np.random.Generator, kind: str | None = None) -> MadeDispl
     return MadeDisplay(image, boxes, art.reading, art.kind)
 
 
+def shrunk(made: MadeDisplay, height: int, width: float = np.inf) -> MadeDisplay:
+    """The display no higher and no wider than so many pixels, its shape kept."""
+    h, w = made.image.shape[:2]
+    scale = min(1.0, height / h, width / w)
+    image = resize(made.image, (max(1, round(h * scale)), max(1, round(w * scale)))) if scale < 1 else made.image
+    high, wide = image.shape[:2]
+    xyxy = np.array([box[:4] for box in made.boxes], np.float64).reshape(-1, 4) * (
+        wide / w,
+        high / h,
+        wide / w,
+        high / h,
+    )
+    return replace(made, image=image, boxes=_named(np.clip(xyxy, 0, (wide, high, wide, high)), made.boxes))
+
+
+def cut_out(photo: MeterPhoto) -> MadeDisplay:
+    """The display of a made photo, rectified along its true corners.
+
+    Raises:
+        ValueError: a photo without a display that can be read.
+    """
+    if photo.corners is None or photo.reading is None or photo.counter_class is None:
+        raise ValueError(f"a photo of a display that can be read wanted; {photo.counter_class} came")
+    crop, to_crop = rectify(photo.image, photo.corners, MARGIN)
+    h, w = photo.display_size
+    to_photo = homography_between([[0, 0], [w, 0], [w, h], [0, h]], photo.corners)
+    xyxy = np.array([box[:4] for box in photo.boxes], np.float64).reshape(-1, 4)
+    quads = warp_points(warp_points(box_corners(xyxy), to_photo), to_crop)
+    boxes = np.concatenate([quads.min(axis=-2), quads.max(axis=-2)], axis=-1)
+    high, wide = crop.shape[:2]
+    boxes = np.clip(boxes, 0, (wide, high, wide, high))
+    return MadeDisplay(crop, _named(boxes, photo.boxes), photo.reading, photo.counter_class)
+
+
+def _named(places: np.ndarray, boxes: tuple[Box, ...]) -> tuple[Box, ...]:
+    return tuple((*place, box[4]) for place, box in zip(places.tolist(), boxes, strict=True))
+
+
 def _as_found(
     image: UInt8, boxes: tuple[Box, ...], room: int, rng: np.random.Generator
 ) -> tuple[UInt8, tuple[Box, ...]]:
@@ -90,8 +130,7 @@ def _as_found(
         borderMode=border,
         borderValue=np.clip(tone, 0, 255).tolist(),
     )
-    places = np.clip(warp_boxes([box[:4] for box in boxes], matrix), 0, (w, h, w, h)).tolist()
-    return view, tuple((*place, box[4]) for place, box in zip(places, boxes, strict=True))
+    return view, _named(np.clip(warp_boxes([box[:4] for box in boxes], matrix), 0, (w, h, w, h)), boxes)
 
 
 def _cut_at_digits(art: DisplayArt, rng: np.random.Generator) -> DisplayArt:

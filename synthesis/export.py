@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from reader.geometry import MARGIN, box_corners, homography_between, rectify, warp_points
 from reader.image import encode_jpeg, resize
 from reader.symbols import STAGE1_CLASSES
 from synthesis.batch import SynthesisError, check_folder, in_order, replacing
-from synthesis.crops import make_display
+from synthesis.crops import MadeDisplay, cut_out, make_display, shrunk
 from synthesis.meter import MeterPhoto, make_photo, photo_without_meter
 from training.labelstudio_tasks import polygon_task, rectangle_task
 from training.preview import Tile, write_sheet
@@ -156,22 +155,10 @@ def write_displays(out: Path, options: MeterOptions) -> Counter[str]:
 
 def _make_display(job: tuple[int, int, int, bool, str | None]) -> tuple[str, str, bytes, Task, Tile | None]:
     seed, index, size, with_tile, kind = job
-    made = make_display(np.random.default_rng([seed, index]), kind)
-    h, w = made.image.shape[:2]
-    scale = min(1.0, size / h)
-    image = resize(made.image, (round(h * scale), max(1, round(w * scale)))) if scale < 1 else made.image
-    high, wide = image.shape[:2]
-    xyxy = np.array([box[:4] for box in made.boxes], np.float64).reshape(-1, 4) * (
-        wide / w,
-        high / h,
-        wide / w,
-        high / h,
-    )
-    xyxy = np.clip(xyxy, 0, (wide, high, wide, high))
+    made = shrunk(make_display(np.random.default_rng([seed, index]), kind), size)
     name = f"display_{seed}_{index:06d}.jpg"
-    task = rectangle_task((high, wide), xyxy, [box[4] for box in made.boxes])
-    tile = Tile(image, np.zeros((0, 4, 2)), np.zeros(0, np.int64), (), made.reading) if with_tile else None
-    return made.kind, name, encode_jpeg(image, 93), task, tile
+    tile = Tile(made.image, np.zeros((0, 4, 2)), np.zeros(0, np.int64), (), made.reading) if with_tile else None
+    return made.kind, name, encode_jpeg(made.image, 93), _rectangles(made), tile
 
 
 def summary(counts: Counter[str]) -> str:
@@ -208,30 +195,21 @@ def _make(job: tuple[int, int, int, bool, bool]) -> _Made:
     found = photo.corners is not None
     corners = photo.corners[None] if photo.corners is not None else np.zeros((0, 4, 2), np.float32)
     classes = [photo.counter_class] if photo.counter_class is not None else []
-    crop, stage2 = _display(photo) if found and photo.reading is not None else (None, None)
+    display = cut_out(photo) if found and photo.reading is not None else None
     return _Made(
         name=name,
         counter_class=photo.counter_class or NO_METER,
         photo=encode_jpeg(photo.image),
         stage1=polygon_task(shape, corners, classes),
-        crop=crop,
-        stage2=stage2,
+        crop=None if display is None else encode_jpeg(display.image, 95),
+        stage2=None if display is None else _rectangles(display),
         tile=_tile(photo, name) if with_tile else None,
     )
 
 
-def _display(photo: MeterPhoto) -> tuple[bytes, Task]:
-    """Cut a legible display out of its photo; returns the JPEG and the annotations of its digits."""
-    assert photo.corners is not None
-    crop, to_crop = rectify(photo.image, photo.corners, MARGIN)
-    h, w = photo.display_size
-    to_photo = homography_between([[0, 0], [w, 0], [w, h], [0, h]], photo.corners)
-    xyxy = np.array([box[:4] for box in photo.boxes], np.float64).reshape(-1, 4)
-    quads = warp_points(warp_points(box_corners(xyxy), to_photo), to_crop)
-    high, wide = crop.shape[:2]
-    boxes = np.concatenate([quads.min(axis=-2), quads.max(axis=-2)], axis=-1)
-    boxes = np.clip(boxes, 0, (wide, high, wide, high))
-    return encode_jpeg(crop, 95), rectangle_task((high, wide), boxes, [box[4] for box in photo.boxes])
+def _rectangles(made: MadeDisplay) -> Task:
+    boxes = np.array([box[:4] for box in made.boxes], np.float64).reshape(-1, 4)
+    return rectangle_task(made.image.shape[:2], boxes, [box[4] for box in made.boxes])
 
 
 def _task(number: int, stage: int, name: str, annotated: Task) -> Task:
