@@ -107,7 +107,7 @@ def stage1_view(
     rng: Rng,
     settings: Stage1Augmentation,
     room: tuple[int, int] = (0, 0),
-    light: Callable[[UInt8, Rng], UInt8] = distort,
+    light: Callable[[UInt8, Rng], UInt8] | None = None,
 ) -> tuple[UInt8, Float32, np.ndarray]:
     """One training view of a photo.
 
@@ -118,7 +118,7 @@ def stage1_view(
         settings: how views differ.
         room: what the picture shows beside the view, above and below, and on the left and the right, in pixels: for
             those who move the view a little later.
-        light: changes light, lens and sensor.
+        light: changes light, lens and sensor; None for `training.photometric.distort`.
 
     Returns:
         The picture (h + 2 room, w + 2 room, 3), corners (n, 4, 2) in the view's pixels, labels (n,). A display of which
@@ -144,7 +144,7 @@ def stage1_view(
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
     border = cv2.BORDER_CONSTANT if rng.random() < 0.7 else cv2.BORDER_REPLICATE
     image = _warp(sample.image, _shift(room) @ matrix, _grown(size, room), scale, border)
-    return light(image, rng), corners[keep].reshape(-1, 4, 2), sample.labels[keep]
+    return (light or distort)(image, rng), corners[keep].reshape(-1, 4, 2), sample.labels[keep]
 
 
 def _cut_out(sample: Stage1Sample, rng: Rng) -> Stage1Sample:
@@ -337,7 +337,7 @@ def stage2_view(
     settings: Stage2Augmentation,
     pool: DigitPool | None = None,
     room: tuple[int, int] = (0, 0),
-    light: Callable[[UInt8, Rng], UInt8] = distort,
+    light: Callable[[UInt8, Rng], UInt8] | None = None,
 ) -> tuple[UInt8, Float32, np.ndarray]:
     """One training view of a rectified display; `room` and `light` as in `stage1_view`.
 
@@ -365,10 +365,14 @@ def stage2_view(
     if settings.far_away and rng.random() < settings.far_away:
         view = far_away(view, rng)
     if settings.turned and rng.random() < settings.turned:
-        return light(np.ascontiguousarray(view[::-1, ::-1]), rng), np.zeros((0, 4), np.float32), sample.labels[:0]
+        return (
+            (light or distort)(np.ascontiguousarray(view[::-1, ::-1]), rng),
+            np.zeros((0, 4), np.float32),
+            sample.labels[:0],
+        )
     boxes = warp_boxes(sample.boxes, matrix)
     boxes, labels = _clip_boxes(boxes, sample.labels, size)
-    view = light(view, rng)
+    view = (light or distort)(view, rng)
     if settings.fade and rng.random() < settings.fade:  # last: what changes the light would leave nothing of it
         view = fade(view, rng)
     return view, boxes, labels
