@@ -52,8 +52,8 @@ for name in toloka_water iaoqian_water jorvkve_electric anhkhoitran_electric yuv
     set_of "$name" "$data/$name/manifest.jsonl" 1 --size 640
 done
 for name in jorvkve_electric anhkhoitran_electric; do set_of "$name" "$data/$name/manifest.jsonl" 2; done
-made() { # made NAME KIND COUNT SEED
-    [ -d "$work/$1" ] || $python synthesize.py "$2" --count "$3" --seed "$4" --out "$work/$1"
+made() { # made NAME KIND COUNT SEED [FLAGS]
+    [ -d "$work/$1" ] || $python synthesize.py "$2" --count "$3" --seed "$4" --out "$work/$1" "${@:5}"
 }
 made made meters 3000 100
 made made101 meters 4800 101
@@ -72,6 +72,9 @@ made made512 meters 2600 512
 made displays511 displays 24000 511
 made made612 meters 4000 612
 made displays611 displays 26000 611
+made made713 meters 2600 713
+made displays711 displays 14000 711
+made lcds712 displays 12000 712 --kind digital
 for stage in 1 2; do
     [ -d "$work/sets/made/meter_values_dataset_stage$stage" ] || $python make_dataset.py "stage$stage" \
         --labels "$work/made/stage$stage/labels.json" --images "$work/made/stage$stage/images" --out "$work/sets/made" \
@@ -82,8 +85,9 @@ for name in made101 made102 made201 made202 scenes7 scenes8 scenes203; do
         --labels "$work/$name/stage1/labels.json" \
         --images "$work/$name/stage1/images" --out "$work/sets/$name" --split 0.97 0.03 0 --size 640
 done
-# The photos of seeds 201, 401, 512 and 612 show their displays to stage 2, those of the last three to it alone.
-for name in made201 made401 made512 made612 displays displays12 displays211 displays311 displays511 displays611; do
+# The photos of seeds 201, 401, 512, 612 and 713 show their displays to stage 2, those of the last four to it alone.
+for name in made201 made401 made512 made612 made713 displays displays12 displays211 displays311 displays511 displays611 \
+    displays711 lcds712; do
     [ -d "$work/sets/$name/meter_values_dataset_stage2" ] || $python make_dataset.py stage2 \
         --labels "$work/$name/stage2/labels.json" --images "$work/$name/stage2/images" --out "$work/sets/$name" \
         --split 0.97 0.03 0
@@ -108,6 +112,7 @@ displays() { # displays ROUND: the sets of displays of that round's labels
         "$s/jorvkve_electric" "$s/anhkhoitran_electric" "$s/displays" "$s/displays12" "$s/made"
 }
 more="$s/displays211 $s/made201 $s/displays311 $s/made401 $s/displays511 $s/made512 $s/displays611 $s/made612"
+more="$more $s/displays711 $s/lcds712 $s/made713"
 lcds="$s/yuva_eb_lcd_electric-full_photo-1 $s/renjith_lcd_electric-display_crop-1"
 round() { # round NUMBER [MODEL]: labels of the four sets, first by even division, then by the network so far
     local model=${2:+--model $2 --tolerated 4}
@@ -122,7 +127,7 @@ round 1 "$work/stage2.keras"
 # Even division does not fit LCDs: they come in when a network finds their digits.
 boxes_of yuva_eb_lcd_electric full_photo 1 --exact --model "$work/stage2.keras" --tolerated 4
 boxes_of renjith_lcd_electric display_crop 1 --exact --model "$work/stage2.keras" --tolerated 4
-stage2 408 "1.4 1.2 0.3 0.6 0.5 0.2 0.8 0.8 0.7 0.35 0.8 1.4 0.8 1.2 0.8 1.2 0.8 1.4 0.8" $(displays 1) $lcds $more
+stage2 427 "1.4 1.2 0.3 0.6 0.5 0.2 0.8 0.8 0.7 0.35 0.8 1.4 0.8 1.2 0.8 1.2 0.8 1.4 0.8 0.8 0.8 0.5" $(displays 1) $lcds $more
 
 # The line readers: line TASK EPOCHS MADE "FOLDERS" "MIX" [FLAGS]; MADE made lines, drawn with the mix's last weight
 line() {
@@ -153,8 +158,8 @@ line captcha 14 9000 captcha_v2 "1 2"
 line plate 547 30000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "0.8 1.6 1.2 0.8 3.6" --balance 0.5
 line handwritten 275 60000 handwritten_meza "1 3"
 line price 55 25000 prices_rub "1 3"
-train_line display 349 $(displays 1) $lcds $more --digits $digits \
-    --mix 1.4 1.4 0.35 0.6 0.5 0.2 0.9 0.9 0.8 0.35 0.9 1.5 0.9 1.3 0.9 1.3 0.9 1.4 0.9
+train_line display 364 $(displays 1) $lcds $more --digits $digits \
+    --mix 1.4 1.4 0.35 0.6 0.5 0.2 0.9 0.9 0.8 0.35 0.9 1.5 0.9 1.3 0.9 1.3 0.9 1.4 0.9 0.9 0.9 0.6
 
 # The gaps between digits; jorvkve and anhkhoitran do not tell red decimals apart.
 made displays13 displays 16000 13
