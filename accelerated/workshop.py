@@ -40,6 +40,9 @@ class Workshop:
         self._processes: list[BaseProcess] = []
 
     def __enter__(self) -> Workshop:
+        # The processes share the cores. Here, not in them: OpenCV's threads, once started, do not survive a fork, and
+        # a copy that is asked to stop them waits forever.
+        cv2.setNumThreads(1)
         context = multiprocessing.get_context("fork")
         for writer in range(self.ring.writers):
             process = context.Process(target=self._draw, args=(writer,), daemon=True)
@@ -61,6 +64,5 @@ class Workshop:
             raise RuntimeError("all processes that draw views have ended, see above")
 
     def _draw(self, writer: int) -> None:
-        cv2.setNumThreads(1)  # the processes share the cores
         for entry in self._source(np.random.default_rng([self._seed, writer])):
             self.ring.put(writer, entry)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.util
+import itertools
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 import train_on_accelerator
 from accelerated.packs import write_pack
+from accelerated.workshop import Workshop
 from training.datasets import Stage1Sample
 from training.line_sets import LineSample
 from training.run import Weighted
 
-pytest.importorskip("jax")
+# Not importorskip: JAX's threads would not survive the forks of other tests in this process.
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="requirements-jax.txt is not installed")
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY_STAGE = {"channels": [4, 8, 8, 8, 8], "blocks": [0, 0, 0, 0], "fpn_channels": 8, "head_convs": 0}
@@ -64,8 +70,30 @@ def test_a_few_steps_give_a_stage_that_tensorflow_loads(tmp_path):
     assert str(tuple(TINY_STAGE["channels"])) in loaded.stdout
 
 
-def test_lines_are_trained_in_the_same_form(tmp_path):
-    train(tmp_path, "handwritten", "lines", numbers(), TINY_LINE)
+def test_a_workshop_draws_although_opencv_has_used_threads():
+    cv2.setNumThreads(4)
+    cv2.GaussianBlur(np.zeros((1500, 1500, 3), np.uint8), (0, 0), 4)
+
+    def source(rng):
+        for number in itertools.count():
+            cv2.resize(np.zeros((900, 900, 3), np.uint8), (500, 500))
+            yield {"count": number}
+
+    with Workshop(source, {"count": ((), np.int64)}, processes=2, slots=10) as workshop:
+        until = time.monotonic() + 60
+        while workshop.ring.waiting() < workshop.ring.capacity and time.monotonic() < until:
+            time.sleep(0.05)
+        workshop.check()
+        assert sorted(workshop.ring.take(100)["count"].tolist()) == sorted([*range(7), *range(7)])
+
+
+def test_a_workshop_where_nobody_draws_any_more_says_so():
+    with Workshop(lambda rng: iter(()), {"count": ((), np.int64)}, processes=1, slots=10) as workshop:
+        until = time.monotonic() + 60
+        with pytest.raises(RuntimeError, match="all processes that draw views have ended"):
+            while time.monotonic() < until:
+                workshop.check()
+                time.sleep(0.05)
 
 
 @pytest.mark.parametrize(
