@@ -59,7 +59,6 @@ define environment
 @$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 	|| { echo "$(PYTHON) has no venv module: sudo apt-get install python3-venv" >&2; exit 1; }
 @echo "making $(1)" && $(PYTHON) -m venv --clear $(1)
-@# Modules are compiled when they are first imported: most of them never are.
-@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile $(2)
+@$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2)
 @touch $@
 endef
