@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -108,16 +107,16 @@ def _train(args: argparse.Namespace, began: float) -> list[Path]:
 
     stages = {"stage1": makers.STAGE1_FIELDS, "displays": makers.DISPLAY_FIELDS}
     fields = line_makers.fields(config) if config is not None else stages[kind]
-    args.output.mkdir(parents=True, exist_ok=True)
-    told = {name: str(value) for name, value in vars(args).items() if value is not None}
-    (args.output / "run.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     with Workshop(source, fields, args.processes, _SLOTS, args.seed) as workshop:
         import keras  # and JAX with it: after the processes are started
 
         keras.config.set_dtype_policy(args.precision)
         from accelerated import tasks
         from accelerated.train import Run, fit
+        from training.loop import write_json_atomic
 
+        told = {name: str(value) for name, value in vars(args).items() if value is not None}
+        write_json_atomic(args.output / "run.json", told)
         wish = tasks.Wish(initial, changes, args.learning_rate, args.batch_size, args.kept)
         if config is not None:
             task = tasks.lines(config, wish, bank)

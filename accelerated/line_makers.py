@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from accelerated.makers import Drawn, Entry, Made, Shares, filled
+from accelerated.makers import Drawn, Entry, Made, Shares, classes_of, filled
 from accelerated.rings import Fields
 from crnn.config import LineConfig
 from synthesis.lines import make_line
@@ -50,9 +50,4 @@ def line_views(
         if len(text) > config.max_length or set(text) - set(config.alphabet):
             continue
         view = line_view(image, config.input_size, config.fit, rng, ways[int(rng.integers(len(ways)))])
-        yield {"image": view, "text": filled(encoded(text, config), (config.max_length,), 0)}
-
-
-def encoded(text: str, config: LineConfig) -> np.ndarray:
-    """The classes of a text's characters, (n,)."""
-    return np.array([config.alphabet.index(character) + 1 for character in text], np.int64)
+        yield {"image": view, "text": filled(classes_of(text, config.alphabet), (config.max_length,), 0)}

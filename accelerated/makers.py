@@ -16,7 +16,7 @@ from reader.types import UInt8
 from synthesis.crops import MadeDisplay, cut_out, make_display, shrunk
 from synthesis.meter import MeterPhoto, make_photo, photo_without_meter
 from training import photometric
-from training.augment import DigitPool, Stage1Augmentation, Stage2Augmentation, stage1_view, stage2_view
+from training.augment import DigitPool, Stage1Augmentation, Stage2Augmentation, grown, stage1_view, stage2_view
 from training.datasets import Stage1Sample, Stage2Sample
 from training.display_texts import digit_row, display_text
 from training.run import Weighted
@@ -33,11 +33,6 @@ MOST_DISPLAYS, MOST_BOXES, MOST_DIGITS = 3, 14, 10
 _LARGEST = (96, 400)
 #: Label of a place in a list that is not filled.
 NOTHING = -1
-
-
-def grown(size: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:
-    """A view's size with the room around it."""
-    return size[0] + 2 * room[0], size[1] + 2 * room[1]
 
 
 STAGE1_FIELDS: Fields = {
@@ -73,12 +68,12 @@ class Shares:
     kept: int = 120
 
 
+_ROUGH = (photometric.shake, photometric.shrink, photometric.squeeze)
+
+
 def rough(image: UInt8, rng: Rng) -> UInt8:
     """The steps of `training.photometric.distort` that are awkward on an accelerator: shake, few pixels, JPEG."""
-    for chance, step in ((0.1, photometric.shake), (0.15, photometric.shrink), (0.25, photometric.squeeze)):
-        if rng.random() < chance:
-            image = step(image, rng)
-    return image
+    return photometric.distort(image, rng, only=_ROUGH)
 
 
 class Made:
@@ -163,14 +158,18 @@ def display_entry(view: UInt8, boxes: np.ndarray, labels: np.ndarray) -> Entry |
     places = [box for box, _ in row] + [boxes[i] for i in others]
     classes = [digit for _, digit in row] + [int(labels[i]) for i in others]
     alphabet = ALPHABETS["display"]
-    text = [alphabet.index(character) + 1 for character in display_text(boxes, labels, alphabet)]
     return {
         "image": view,
         "boxes": filled(np.array(places, np.float32).reshape(-1, 4), (MOST_BOXES, 4), 0),
         "labels": filled(np.array(classes, np.int64), (MOST_BOXES,), NOTHING),
-        "text": filled(np.array(text, np.int64), (MOST_DIGITS,), 0),
+        "text": filled(classes_of(display_text(boxes, labels, alphabet), alphabet), (MOST_DIGITS,), 0),
         "count": len(row),
     }
+
+
+def classes_of(text: str, alphabet: str) -> np.ndarray:
+    """The classes of a text's characters, (n,)."""
+    return np.array([alphabet.index(character) + 1 for character in text], np.int64)
 
 
 def filled(values: np.ndarray, shape: tuple[int, ...], filler: int) -> np.ndarray:

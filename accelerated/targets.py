@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from crnn.fit import EDGE, MIDDLE
+from crnn.losses import NOT_KNOWN
 from reader.symbols import DIGITS, FLOATP_ID
 from retinanet.anchors import BOX_VARIANCE, box_anchors, oriented_anchors
 from retinanet.config import Stage1Config, Stage2Config
@@ -108,8 +110,6 @@ def step_labels(boxes: Array, text: Array, count: Array, width: int, steps: int)
         width: of the input.
         steps: of the output.
     """
-    from crnn.fit import EDGE, MIDDLE, NOT_KNOWN
-
     x = (jnp.arange(steps) + 0.5) * width / steps
     known = jnp.zeros((len(boxes), steps), jnp.int32)
     for place in range(text.shape[1]):

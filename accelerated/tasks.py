@@ -20,6 +20,7 @@ from accelerated.rows import MOST, digit_rows
 from crnn import model as line_model
 from crnn import release as line_release
 from crnn.config import LineConfig, task_config
+from crnn.fit import DISPLAY_AUGMENTATION
 from crnn.fit import check_same as check_same_line
 from crnn.losses import NOT_KNOWN, CtcLoss
 from retinanet import release as stage_release
@@ -31,8 +32,6 @@ from synthesis.lines.digits import DigitBank
 Array = Any
 Batch = tuple[Array, dict[str, Array]]
 
-#: Share of displays that their line reader sees upside down, with nothing to read; see `crnn.fit`.
-_TURNED = 0.08
 #: Share of a batch of handwritten numbers that are rows of single digits, where those are given.
 _ROWS = 9 / 16
 
@@ -113,7 +112,7 @@ def displays(wish: Wish) -> Task:
         images, boxes = view(keys[0], base, makers.DISPLAY_SIZE)
         lines, places = view(keys[1], base, line.input_size)
         known = targets.step_labels(places, base["text"], base["count"], line.input_size[1], line.steps)
-        turned = random.uniform(keys[2], (len(lines),)) < _TURNED
+        turned = random.uniform(keys[2], (len(lines),)) < DISPLAY_AUGMENTATION.turned
         lines = jnp.where(turned[:, None, None, None], lines[:, ::-1, ::-1], lines)
         text = jnp.where(turned[:, None], 0, jnp.concatenate([base["text"], known], axis=1))
         return [(_bytes(images), made(boxes, base["labels"])), (_bytes(lines), {"logits": text})]
@@ -148,19 +147,19 @@ def lines(config: LineConfig, wish: Wish, digits: DigitBank | None = None) -> Ta
 
 
 def _stage(name: str, config: NetworkConfig, wish: Wish) -> keras.Model:
-    network = build(config)
-    if name in wish.initial:
-        source, came = stage_release.load(wish.initial[name])
-        check_same(came, config, f"--initial_weights: {wish.initial[name]}")
-        network.set_weights(source.get_weights())
-    return network
+    return _begun(name, build(config), config, wish, stage_release.load, check_same)
 
 
 def _line(name: str, config: LineConfig, wish: Wish) -> keras.Model:
-    network = line_model.build(config)
-    if name in wish.initial:
-        source, came = line_release.load(wish.initial[name])
-        check_same_line(came, config, f"--initial_weights: {wish.initial[name]}")
+    return _begun(name, line_model.build(config), config, wish, line_release.load, check_same_line)
+
+
+def _begun(name: str, network: keras.Model, config: Any, wish: Wish, load: Any, check: Any) -> keras.Model:
+    """The network with the weights that the wish names for it, if any."""
+    path = wish.initial.get(name)
+    if path is not None:
+        source, came = load(path)
+        check(came, config, f"--initial_weights: {path}")
         network.set_weights(source.get_weights())
     return network
 

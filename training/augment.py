@@ -97,7 +97,8 @@ def _shift(by: tuple[float, float]) -> np.ndarray:
     return np.array([[1, 0, by[1]], [0, 1, by[0]], [0, 0, 1.0]])
 
 
-def _grown(size: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:
+def grown(size: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:
+    """A view's (h, w) with the room above and below, and on the left and the right."""
     return size[0] + 2 * room[0], size[1] + 2 * room[1]
 
 
@@ -125,6 +126,7 @@ def stage1_view(
         more than a sliver is outside the view is left out, and only views that show all or nothing of each display are
         drawn.
     """
+    light = light or distort
     if len(sample.corners) and settings.cut_out and rng.random() < settings.cut_out:
         sample = _cut_out(sample, rng)
     for attempt in range(12):
@@ -143,8 +145,8 @@ def stage1_view(
     keep = np.array([v > 0.5 for v in inside], bool)
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
     border = cv2.BORDER_CONSTANT if rng.random() < 0.7 else cv2.BORDER_REPLICATE
-    image = _warp(sample.image, _shift(room) @ matrix, _grown(size, room), scale, border)
-    return (light or distort)(image, rng), corners[keep].reshape(-1, 4, 2), sample.labels[keep]
+    image = _warp(sample.image, _shift(room) @ matrix, grown(size, room), scale, border)
+    return light(image, rng), corners[keep].reshape(-1, 4, 2), sample.labels[keep]
 
 
 def _cut_out(sample: Stage1Sample, rng: Rng) -> Stage1Sample:
@@ -344,6 +346,7 @@ def stage2_view(
     Returns:
         The picture (h + 2 room, w + 2 room, 3), boxes (n, 4) xyxy in the view's pixels, labels (n,).
     """
+    light = light or distort
     if pool is not None and rng.random() < settings.exchange:
         sample = exchange_digits(sample, pool, rng)
     if settings.moved_point and rng.random() < settings.moved_point:
@@ -359,20 +362,16 @@ def stage2_view(
     target = np.array([[0, 0], [size[1], 0], [size[1], size[0]], [0, size[0]]], np.float32)
     matrix = cv2.getPerspectiveTransform(cut.astype(np.float32), target)
     border = cv2.BORDER_REPLICATE if rng.random() < 0.8 else cv2.BORDER_REFLECT_101
-    view = _warp(sample.image, _shift(room) @ matrix, _grown(size, room), size[0] / h, border)
+    view = _warp(sample.image, _shift(room) @ matrix, grown(size, room), size[0] / h, border)
     if rng.random() < settings.negative:
         view = 255 - view
     if settings.far_away and rng.random() < settings.far_away:
         view = far_away(view, rng)
     if settings.turned and rng.random() < settings.turned:
-        return (
-            (light or distort)(np.ascontiguousarray(view[::-1, ::-1]), rng),
-            np.zeros((0, 4), np.float32),
-            sample.labels[:0],
-        )
+        return light(np.ascontiguousarray(view[::-1, ::-1]), rng), np.zeros((0, 4), np.float32), sample.labels[:0]
     boxes = warp_boxes(sample.boxes, matrix)
     boxes, labels = _clip_boxes(boxes, sample.labels, size)
-    view = (light or distort)(view, rng)
+    view = light(view, rng)
     if settings.fade and rng.random() < settings.fade:  # last: what changes the light would leave nothing of it
         view = fade(view, rng)
     return view, boxes, labels

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 import cv2
 import numpy as np
 
@@ -9,18 +11,21 @@ from reader.image import through_jpeg
 from reader.types import UInt8
 
 Rng = np.random.Generator
+#: One change of a picture.
+Step = Callable[[UInt8, Rng], UInt8]
 
 #: Grey levels (standard deviation) that `fade` leaves a picture.
 _LEAST_CONTRAST = 6.0
 
 
-def distort(image: UInt8, rng: Rng, strength: float = 1.0) -> UInt8:
+def distort(image: UInt8, rng: Rng, strength: float = 1.0, only: Collection[Step] | None = None) -> UInt8:
     """A picture as another phone on another day might have taken it.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         rng: source of chance.
         strength: 1 for training; 0 changes nothing.
+        only: of the steps these alone; None for all.
 
     Returns:
         A new picture of the same shape.
@@ -37,7 +42,7 @@ def distort(image: UInt8, rng: Rng, strength: float = 1.0) -> UInt8:
         (0.25, squeeze),
     )
     for chance, step in steps:
-        if rng.random() < chance * strength:
+        if (only is None or step in only) and rng.random() < chance * strength:
             image = step(image, rng)
     return image
 
