@@ -47,6 +47,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--split", default="train", help="split of the records to take (default: %(default)s)")
     made.add_argument("--names", type=Path, help="file with one photo name a line: only these")
     made.add_argument("--held_out", type=Path, nargs="+", help="TFDS sets: only photos of their validation split")
+    made.add_argument(
+        "--corrections", type=Path, metavar="FOLDER", help="of corrected readings, SET_readings.json for a set's"
+    )
     made.add_argument("--made", type=int, default=0, metavar="N", help="and N photos made here (default: %(default)s)")
     made.add_argument(
         "--threshold",
@@ -124,7 +127,7 @@ def _meters(args: argparse.Namespace) -> dict[str, Any]:
     if args.made < 0:
         raise ValueError(f"--made: a number of photos, 0 or more, wanted; {args.made} came")
     write, made = not args.dry_run, (args.made, args.seed)
-    return calibrate(args.data, args.sets, args.split, names, args.models, write, *made, args.threshold)
+    return calibrate(args.data, args.sets, args.split, names, args.models, write, *made, args.threshold, args.corrections)
 
 
 def _lines(args: argparse.Namespace) -> dict[str, Any]:

@@ -69,6 +69,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     sub.add_argument("--validation", type=float, default=0.1, help="part of the train records (default 0.1)")
     sub.add_argument("--seed", type=int, default=0, help="of the validation part")
     sub.add_argument("--corners", type=Path, help="JSON of corners by image, for records that have none")
+    sub.add_argument("--readings", type=Path, help="JSON of corrected readings by image; they win")
     sub.add_argument("--skip_faulty", action="store_true", help="leave faulty records and boxes out, do not fail")
     sub.add_argument("--overwrite", action="store_true", help="replace --out")
     _lines_flags(commands.add_parser("lines", help="labelled pictures of lines of characters -> TFDS set"))
@@ -126,6 +127,7 @@ def _labelstudio(args: argparse.Namespace) -> None:
         validation=args.validation,
         seed=args.seed,
         corners=args.corners,
+        readings=args.readings,
     )
     assemble.make_exports(args.manifest, args.out, options, args.overwrite)
 

@@ -21,12 +21,16 @@ corners_of() {
 drawn_on() {
     [ ! -e "resources/annotations/$1_boxes.json" ] || echo "--boxes resources/annotations/$1_boxes.json"
 }
+# Readings with the decimals that the set's own do not tell, and with what rolling drums show: corrected NAME
+corrected() {
+    [ ! -e "resources/annotations/$1_readings.json" ] || echo "--readings resources/annotations/$1_readings.json"
+}
 # A set in the JSONL form -> a TFDS set: set NAME MANIFEST STAGE [FLAGS]
 set_of() {
     local name=$1 manifest=$2 stage=$3
     shift 3
     [ -d "$work/ls/$name" ] || $python make_dataset.py labelstudio --manifest "$manifest" --out "$work/ls/$name" \
-        --skip_faulty $(corners_of "$name")
+        --skip_faulty $(corners_of "$name") $(corrected "$name")
     [ -d "$work/sets/$name/meter_values_dataset_stage$stage" ] || $python make_dataset.py "stage$stage" \
         --labels "$work/ls/$name/stage$stage/labels.json" --images "$work/ls/$name/stage$stage/images" \
         --out "$work/sets/$name" --skip_faulty "$@"
@@ -186,6 +190,6 @@ for task in captcha plate handwritten price; do
     $python calibrate.py lines --task "$task" --dataset_path $(printf "$s/lines/%s " $sets) "$s/lines/made_$task"
 done
 $python calibrate.py point --dataset_path $(displays 1) $lcds --mix 3 3 3 3 3 3 1 1 1 3 3
-$python calibrate.py --data "$data" --sets toloka_water iaoqian_water jorvkve_electric --made 400 \
+$python calibrate.py --data "$data" --sets toloka_water iaoqian_water jorvkve_electric --made 400 --corrections resources/annotations \
     --held_out "$s/toloka_water" "$s/iaoqian_water" "$s/jorvkve_electric"
 $python benchmarks/accuracy.py --data "$data"

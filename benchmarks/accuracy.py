@@ -125,6 +125,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--sets", nargs="+", help="names of sets (default: all that have records of the split)")
     add("--split", default="test", help="(default: %(default)s)")
     add("--names", type=Path, help="file with one photo name (without extension) a line: only these")
+    add(
+        "--corrections",
+        type=Path,
+        metavar="FOLDER",
+        help="of corrected readings, SET_readings.json for a set's; not with the split test, which stays as it was given",
+    )
     add("--limit", type=positive, metavar="N", help="at most the first N photos of each set, for a quick try")
     add("--models", type=Path, help="bundle folder (default: deploy/models)")
     add("--stage1", type=Path, help="a .keras file instead of the bundle; with --stage2")
@@ -145,6 +151,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     if bool(args.stage1) != bool(args.stage2):
         parser.error("--stage1 and --stage2 belong together")
+    if args.corrections and args.split == "test":
+        parser.error("--corrections: the labels of the split 'test' are measured with as they are")
     return args
 
 
@@ -184,7 +192,7 @@ def _run(reader: MeterReader, args: argparse.Namespace) -> tuple[dict[str, SetRe
             made.mkdir(parents=True, exist_ok=True)
     results = {}
     for folder in folders:
-        chosen = records(folder, args.split, names)[: args.limit]
+        chosen = records(folder, args.split, names, args.corrections)[: args.limit]
         if chosen:
             results[folder.name] = measure(reader, folder, chosen, args.failures)
     if not results:

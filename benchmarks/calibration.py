@@ -63,6 +63,7 @@ def calibrate(
     made: int = 0,
     seed: int = 0,
     threshold: float = 0.0,
+    corrections: Path | None = None,
 ) -> dict[str, Any]:
     """Fits digit temperature and reading confidence; returns what was fitted and how well it holds.
 
@@ -80,13 +81,14 @@ def calibrate(
         made: how many photos are made beside them.
         seed: of those; one that no training set was made with.
         threshold: readings below this confidence are rejected where nobody asks for less.
+        corrections: see `benchmarks.records.records`.
 
     Raises:
         ValueError: nothing to fit on.
     """
     reader = MeterReader.load(models)
     root = data / "meters" if (data / "meters").is_dir() else data
-    seen = list(_seen(reader, root, sets, split, names))
+    seen = list(_seen(reader, root, sets, split, names, corrections))
     real = len(seen)
     seen += _made(reader, made, seed)
     if not seen:
@@ -144,9 +146,11 @@ def _with(reader: MeterReader, calibration: Calibration) -> MeterReader:
     return MeterReader(reader.stage1, reader.stage2, bundle, line=reader.line, points=reader.points)
 
 
-def _seen(reader: MeterReader, root: Path, sets: list[str], split: str, names: set[str] | None) -> Iterator[_Seen]:
+def _seen(
+    reader: MeterReader, root: Path, sets: list[str], split: str, names: set[str] | None, corrections: Path | None
+) -> Iterator[_Seen]:
     for name in sets:
-        chosen = [r for r in records(root / name, split, names) if r["kind"] == "full_photo"]
+        chosen = [r for r in records(root / name, split, names, corrections) if r["kind"] == "full_photo"]
         for record in tqdm(chosen, desc=name, unit="photo", leave=False, disable=None):
             photo = load_image(root / name / record["image"])
             found = reader.find_display(photo)

@@ -6,15 +6,31 @@ import json
 from pathlib import Path
 from typing import Any
 
+from training.jsonl_records import read_readings, with_reading
 
-def records(folder: Path, split: str, names: set[str] | None = None) -> list[dict[str, Any]]:
+
+def records(
+    folder: Path, split: str, names: set[str] | None = None, corrections: Path | None = None
+) -> list[dict[str, Any]]:
     """The records of a set that can be measured: a reading, and corners or nothing but a display on the picture.
 
     Of a photo that is there as a crop too, the photo is taken.
+
+    Args:
+        folder: of the set.
+        split: of the records to take.
+        names: only photos of these names, without extension; None for all.
+        corrections: folder with corrected readings, in <name of the set>_readings.json where there are some; None for
+            those of the set alone.
+
+    Raises:
+        DatasetError: corrected readings of another form.
     """
+    file = None if corrections is None else corrections / f"{folder.name}_readings.json"
+    corrected = read_readings(file if file is not None and file.exists() else None)
     found: dict[str, dict[str, Any]] = {}
     for line in (folder / "manifest.jsonl").read_text().splitlines():
-        record = json.loads(line)
+        record = with_reading(json.loads(line), corrected)
         stem = Path(record["image"]).stem
         photo = record["kind"] == "full_photo"
         if record.get("split") != split or not record.get("reading") or (names is not None and stem not in names):

@@ -8,7 +8,7 @@ import pytest
 from fake_networks import FakeStage1, FakeStage2, bundle, fake_line, flat_display, photo_of
 
 from benchmarks import accuracy
-from benchmarks.accuracy import measure
+from benchmarks.accuracy import measure, parse
 from benchmarks.accuracy_report import cause_table, comparison_table, table
 from benchmarks.error_pages import captions, tile_sheet
 from benchmarks.measured import Measured, SetResult, by_cause, same_digits, straight_crop
@@ -71,6 +71,22 @@ def test_only_what_can_be_measured_is_measured(data):
     assert [r["image"] for r in records(data / "water", "train")] == ["train.png"]
     assert [r["image"] for r in records(data / "water", "test", {"none"})] == ["none.png"]
     assert records(data / "train_only", "test") == []
+
+
+def test_corrected_readings_are_measured_with(data):
+    corrections = data / "corrections"
+    corrections.mkdir()
+    assert [r["reading"] for r in records(data / "train_only", "train", None, corrections)] == ["987"], "none for it"
+    (corrections / "train_only_readings.json").write_text('{"a.png": "98.7"}')
+    assert [r["reading"] for r in records(data / "train_only", "train", None, corrections)] == ["98.7"]
+    assert [r["reading"] for r in records(data / "train_only", "train")] == ["987"]
+
+
+def test_readings_of_the_split_test_cannot_be_corrected(data, capsys):
+    with pytest.raises(SystemExit):
+        parse(["--data", str(data), "--corrections", str(data)])
+    assert "measured with as they are" in capsys.readouterr().err
+    assert parse(["--data", str(data), "--corrections", str(data), "--split", "train"]).corrections == data
 
 
 def test_every_measure(data):

@@ -208,10 +208,43 @@ def test_unreadable_image(run):
     assert "not a picture" in result.faults[0].text
 
 
-def test_unknown_boxes_are_left_out_when_faulty_ones_are_skipped(run):
-    result, _ = run([record(boxes=[[20, 15, 24, 25, "3"], [30, 15, 34, 25, "NaN"]])], skip_faulty=True)
-    assert [f.text for f in result.faults] == ["1 boxes of unknown class NaN: left out"]
-    assert len(result.tasks[2][0]["annotations"][0]["result"]) == 1
+def test_displays_with_a_digit_that_nobody_tells_are_not_in_stage_2_when_faulty_ones_are_skipped(run):
+    rolling = record(boxes=[[20, 15, 24, 25, "3"], [30, 15, 34, 25, "NaN"]])
+    result, out = run([rolling, record(image="images/b.png", boxes=[[20, 15, 24, 25, "3"]])], skip_faulty=True)
+    assert [f.text for f in result.faults] == ["1 boxes of unknown class NaN: not in stage 2"]
+    assert len(result.tasks[1]) == 2
+    assert len(result.tasks[2]) == len(list((out / "stage2/images").iterdir())) == 1
+
+
+def labels_of(task):
+    """The classes of the boxes, from left to right."""
+    regions = [region["value"] for region in task["annotations"][0]["result"]]
+    return [label.lower() for value in sorted(regions, key=lambda v: v["x"]) for label in value["rectanglelabels"]]
+
+
+@pytest.mark.parametrize(
+    ("corrected", "labels", "why"),
+    [
+        ("3.4", ["3", "4", "floatp"], "the drum between two digits has its digit, the point its area"),
+        ("34", ["3", "4"], "no point"),
+        ("94", ["3", "4"], "digits with boxes stay as they are"),
+    ],
+)
+def test_corrected_readings_win_and_tell_what_rolling_drums_show(run, tmp_path, corrected, labels, why):
+    file = tmp_path / "readings.json"
+    file.write_text(json.dumps({"images/a.png": corrected}))
+    boxes = [[30, 15, 34, 25, "NaN"], [20, 15, 24, 25, "3"]]
+    result, _ = run([record(boxes=boxes, reading="12")], readings=file)
+    assert labels_of(result.tasks[2][0]) == labels, why
+    assert result.tasks[2][0]["data"]["reading"] == corrected
+
+
+@pytest.mark.parametrize("wrong", ["[]", '{"images/a.png": 12}', '{"images/a.png": "1.2.3"}', '{"images/a.png": ""}'])
+def test_corrected_readings_of_another_form_are_refused(run, tmp_path, wrong):
+    file = tmp_path / "readings.json"
+    file.write_text(wrong)
+    with pytest.raises(DatasetError, match="readings such as"):
+        run([record()], readings=file)
 
 
 def test_unlabelled_records_become_tasks_for_people(run):

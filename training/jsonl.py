@@ -5,6 +5,9 @@ display_crop, digit_crop), `corners` (4 x [x, y] in pixels of the stored image, 
 top-left; null: not labelled; []: no display on the photo), `boxes` ([x1, y1, x2, y2, class], or null), and where known
 `cls` (a stage 1 class), `legible` and `reading`. Where the reading has a point and a digit for every box, the decimal
 area is the box around the digits after the point.
+
+A box of another class, such as "NaN" for a drum between two digits, gets its digit from a file of corrected readings.
+Without it the display is not in stage 2, for a network would learn that there is nothing.
 """
 
 from __future__ import annotations
@@ -32,8 +35,10 @@ from training.jsonl_records import (
     load_stored,
     manifest_lines,
     read_corners,
+    read_readings,
     stage1_task,
     with_corners,
+    with_reading,
 )
 from training.labelstudio import SPLITS, Fault, photo_name
 from training.labelstudio_tasks import label_config, local_file, rectangle_task
@@ -55,10 +60,11 @@ class JsonlOptions:
             out before.
         default_class: stage 1 class of records that tell none.
         unlabelled: make tasks for people of the records without labels, too.
-        skip_faulty: leave out single boxes of unknown classes instead of counting the record as faulty.
+        skip_faulty: leave displays with boxes of unknown classes out of stage 2 instead of counting the record as faulty.
         validation: part of the train records that becomes the validation split; test records stay test.
         seed: another seed puts other photos into the validation split.
         corners: file with corners of records that have none, see `read_corners`.
+        readings: file with readings that a person corrected, see `read_readings`.
     """
 
     kinds: tuple[str, ...] = KINDS
@@ -70,6 +76,7 @@ class JsonlOptions:
     validation: float = 0.1
     seed: int = 0
     corners: Path | None = None
+    readings: Path | None = None
 
 
 @dataclass
@@ -102,7 +109,7 @@ def convert(manifest: Path, out: Path, options: JsonlOptions) -> JsonlResult:
         The tasks written, and the faults. Records with faults have no tasks.
 
     Raises:
-        DatasetError: the manifest or the file of corners cannot be read.
+        DatasetError: the manifest or a file of corners or readings cannot be read.
     """
     conversion = _Conversion(manifest, out, options)
     result = conversion.result
@@ -147,10 +154,11 @@ class _Conversion:
 
     def __post_init__(self) -> None:
         self.noted = read_corners(self.options.corners)
+        self.readings = read_readings(self.options.readings)
 
     def add(self, record: Record, place: str) -> None:
         """Makes the tasks of one record and stores their pictures."""
-        record = with_corners(record, self.noted)
+        record = with_reading(with_corners(record, self.noted), self.readings)
         kind = record.get("kind", "full_photo")
         if kind not in self.options.kinds:
             self.result.left_out[f"kind {kind}"] += 1
@@ -170,7 +178,9 @@ class _Conversion:
         photo, upright = load_stored(source)
         class_name = class_of(record, self.options.default_class)
         task1 = {} if corners is None else stage1_task(photo, corners, class_name)
-        cut, task2 = self._stage2(record, photo, place) if in_stage2 else (None, {})
+        if in_stage2 and boxes and not self._known(boxes, place):
+            in_stage2 = False
+        cut, task2 = self._stage2(record, photo) if in_stage2 else (None, {})
         # Stored only now, so that a faulty record leaves nothing behind. A photo and its crop often have the same file
         # name; the crop gets another.
         name = source.name if is_photo else f"{source.stem}-crop{source.suffix}"
@@ -181,29 +191,28 @@ class _Conversion:
             whole = source if upright and not corners else None
             self._store(2, f"cropped_{name}", cut, whole, task2, data)
 
-    def _stage2(self, record: Record, photo: UInt8, place: str) -> tuple[UInt8, Record]:
+    def _stage2(self, record: Record, photo: UInt8) -> tuple[UInt8, Record]:
         """The display and its annotations, none where the record has no boxes."""
         corners, boxes = record.get("corners"), record.get("boxes")
         if boxes:
-            boxes = self._known(boxes, place)
             boxes = boxes + decimal_area(boxes, record.get("reading"), corners)
         image, xyxy = display(photo, corners, boxes or [], self.options.margin)
         if not boxes:
             return image, {}
         return image, rectangle_task(image.shape[:2], xyxy, [str(box[4]).lower() for box in boxes])
 
-    def _known(self, boxes: list[Any], place: str) -> list[list[Any]]:
-        """The boxes of known classes. Others are reported; they fail the record unless faulty ones are skipped."""
+    def _known(self, boxes: list[Any], place: str) -> bool:
+        """Whether all boxes are of known classes. Others fail the record, or are reported where those are skipped."""
         if not all(isinstance(box, list) and len(box) == 5 for box in boxes):
             raise RecordError("boxes of the form [x1, y1, x2, y2, class] wanted")
-        known = [box for box in boxes if str(box[4]).lower() in STAGE2_CLASSES]
-        unknown = sorted({str(box[4]) for box in boxes} - {str(box[4]) for box in known})
-        if unknown:
-            text = f"{len(boxes) - len(known)} boxes of unknown class {', '.join(unknown)}"
-            if not self.options.skip_faulty or not known:
-                raise RecordError(text)
-            self.result.faults.append(Fault(str(self.manifest), place, f"{text}: left out"))
-        return known
+        unknown = [str(box[4]) for box in boxes if str(box[4]).lower() not in STAGE2_CLASSES]
+        if not unknown:
+            return True
+        text = f"{len(unknown)} boxes of unknown class {', '.join(sorted(set(unknown)))}"
+        if not self.options.skip_faulty:
+            raise RecordError(text)
+        self.result.faults.append(Fault(str(self.manifest), place, f"{text}: not in stage 2"))
+        return False
 
     def _split(self, record: Record, name: str) -> str:
         split = record.get("split", "train")

@@ -73,6 +73,15 @@ def read_boxes(path: Path | None) -> dict[str, list[list[Any]]]:
     return _by_image(path, 'lists of [x1, y1, x2, y2, "digit"]', _are_boxes)
 
 
+def read_readings(path: Path | None) -> dict[str, str]:
+    """Readings that a person corrected, by image: a JSON object of strings such as "3547.7"; none without a file.
+
+    Raises:
+        DatasetError: no such object.
+    """
+    return _by_image(path, "readings such as \"3547.7\"", _is_reading)
+
+
 def _by_image(path: Path | None, what: str, good: Callable[[Any], bool]) -> dict[str, Any]:
     if path is None:
         return {}
@@ -84,6 +93,10 @@ def _by_image(path: Path | None, what: str, good: Callable[[Any], bool]) -> dict
         if not good(value):
             raise DatasetError(f"{wanted}; {value!r} came for {image}")
     return values
+
+
+def _is_reading(value: Any) -> bool:
+    return isinstance(value, str) and value.replace(".", "", 1).isdecimal()
 
 
 def _are_corners(value: Any) -> bool:
@@ -98,7 +111,11 @@ def _are_boxes(value: Any) -> bool:
 
 
 def _is_digit_box(box: Any) -> bool:
-    if not (isinstance(box, list) and len(box) == 5 and box[4] in DIGITS):
+    return _is_box(box) and box[4] in DIGITS
+
+
+def _is_box(box: Any) -> bool:
+    if not (isinstance(box, list) and len(box) == 5):
         return False
     numbers = all(isinstance(value, (int, float)) and np.isfinite(value) for value in box[:4])
     return bool(numbers and box[0] < box[2] and box[1] < box[3])
@@ -109,6 +126,24 @@ def with_corners(record: Record, noted: Mapping[str, Any]) -> Record:
     if record.get("corners") is None and record.get("image") in noted:
         return {**record, "corners": noted[record["image"]]}
     return record
+
+
+def with_reading(record: Record, noted: Mapping[str, str]) -> Record:
+    """The record with the reading of `read_readings` instead of its own, and the boxes' digits that only that tells.
+
+    A box whose class is no digit, such as a rolling drum's, gets the reading's digit at its place where there is a box
+    for every digit.
+    """
+    reading = noted.get(str(record.get("image")))
+    if reading is None:
+        return record
+    boxes, digits = record.get("boxes"), reading.replace(".", "")
+    if isinstance(boxes, list) and len(boxes) == len(digits) and all(_is_box(box) for box in boxes):
+        order = _in_reading_order(boxes, record.get("corners"))
+        boxes = [
+            box if str(box[4]) in DIGITS else [*box[:4], digit] for box, digit in zip(order, digits, strict=True)
+        ]
+    return {**record, "reading": reading, "boxes": boxes}
 
 
 def class_of(record: Record, default: str) -> str:
@@ -127,13 +162,17 @@ def decimal_area(boxes: list[list[Any]], reading: object, corners: list[Any] | N
     digits = [box for box in boxes if str(box[4]).isdigit()]
     if len(boxes) != len(digits) or not point or not decimals or len(digits) != len(whole) + len(decimals):
         return []
-    # Sorted in reading direction, which a photo held sideways or upside down turns.
-    along = np.subtract(corners[1], corners[0]) if corners else np.array([1.0, 0.0])
-    digits.sort(key=lambda box: along[0] * (box[0] + box[2]) + along[1] * (box[1] + box[3]))
+    digits = _in_reading_order(digits, corners)
     if "".join(str(box[4]) for box in digits) != whole + decimals:
         return []  # the reading says other digits than the boxes: it does not tell where the point is
     xyxy = np.array([box[:4] for box in digits[len(whole) :]], np.float64)
     return [[*xyxy[:, :2].min(axis=0), *xyxy[:, 2:].max(axis=0), STAGE2_CLASSES[FLOATP_ID]]]
+
+
+def _in_reading_order(boxes: list[list[Any]], corners: list[Any] | None) -> list[list[Any]]:
+    """Sorted in reading direction, which a photo held sideways or upside down turns."""
+    along = np.subtract(corners[1], corners[0]) if corners else np.array([1.0, 0.0])
+    return sorted(boxes, key=lambda box: along[0] * (box[0] + box[2]) + along[1] * (box[1] + box[3]))
 
 
 def display(
