@@ -127,7 +127,8 @@ def _meters(args: argparse.Namespace) -> dict[str, Any]:
     if args.made < 0:
         raise ValueError(f"--made: a number of photos, 0 or more, wanted; {args.made} came")
     write, made = not args.dry_run, (args.made, args.seed)
-    return calibrate(args.data, args.sets, args.split, names, args.models, write, *made, args.threshold, args.corrections)
+    rest = (args.threshold, args.corrections)
+    return calibrate(args.data, args.sets, args.split, names, args.models, write, *made, *rest)
 
 
 def _lines(args: argparse.Namespace) -> dict[str, Any]:

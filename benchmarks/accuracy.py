@@ -129,7 +129,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--corrections",
         type=Path,
         metavar="FOLDER",
-        help="of corrected readings, SET_readings.json for a set's; not with the split test, which stays as it was given",
+        help="of corrected readings, SET_readings.json for a set's; not with the split test",
     )
     add("--limit", type=positive, metavar="N", help="at most the first N photos of each set, for a quick try")
     add("--models", type=Path, help="bundle folder (default: deploy/models)")

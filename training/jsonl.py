@@ -60,7 +60,7 @@ class JsonlOptions:
             out before.
         default_class: stage 1 class of records that tell none.
         unlabelled: make tasks for people of the records without labels, too.
-        skip_faulty: leave displays with boxes of unknown classes out of stage 2 instead of counting the record as faulty.
+        skip_faulty: leave displays with boxes of unknown classes out of stage 2 instead of calling the record faulty.
         validation: part of the train records that becomes the validation split; test records stay test.
         seed: another seed puts other photos into the validation split.
         corners: file with corners of records that have none, see `read_corners`.

@@ -79,7 +79,7 @@ def read_readings(path: Path | None) -> dict[str, str]:
     Raises:
         DatasetError: no such object.
     """
-    return _by_image(path, "readings such as \"3547.7\"", _is_reading)
+    return _by_image(path, 'readings such as "3547.7"', _is_reading)
 
 
 def _by_image(path: Path | None, what: str, good: Callable[[Any], bool]) -> dict[str, Any]:
@@ -140,9 +140,7 @@ def with_reading(record: Record, noted: Mapping[str, str]) -> Record:
     boxes, digits = record.get("boxes"), reading.replace(".", "")
     if isinstance(boxes, list) and len(boxes) == len(digits) and all(_is_box(box) for box in boxes):
         order = _in_reading_order(boxes, record.get("corners"))
-        boxes = [
-            box if str(box[4]) in DIGITS else [*box[:4], digit] for box, digit in zip(order, digits, strict=True)
-        ]
+        boxes = [box if str(box[4]) in DIGITS else [*box[:4], digit] for box, digit in zip(order, digits, strict=True)]
     return {**record, "reading": reading, "boxes": boxes}
 
 
