@@ -79,6 +79,9 @@ made displays611 displays 26000 611
 made made713 meters 2600 713
 made displays711 displays 14000 711
 made lcds712 displays 12000 712 --kind digital
+made made723 meters 2600 723
+made displays721 displays 16000 721
+made lcds722 displays 12000 722 --kind digital
 for stage in 1 2; do
     [ -d "$work/sets/made/meter_values_dataset_stage$stage" ] || $python make_dataset.py "stage$stage" \
         --labels "$work/made/stage$stage/labels.json" --images "$work/made/stage$stage/images" --out "$work/sets/made" \
@@ -89,9 +92,10 @@ for name in made101 made102 made201 made202 scenes7 scenes8 scenes203; do
         --labels "$work/$name/stage1/labels.json" \
         --images "$work/$name/stage1/images" --out "$work/sets/$name" --split 0.97 0.03 0 --size 640
 done
-# The photos of seeds 201, 401, 512, 612 and 713 show their displays to stage 2, those of the last four to it alone.
-for name in made201 made401 made512 made612 made713 displays displays12 displays211 displays311 displays511 displays611 \
-    displays711 lcds712; do
+# The photos of seeds 201, 401, 512, 612, 713 and 723 show their displays to the readers, those of 401 and later to them
+# alone.
+for name in made201 made401 made512 made612 made713 made723 displays displays12 displays211 displays311 displays511 \
+    displays611 displays711 lcds712 displays721 lcds722; do
     [ -d "$work/sets/$name/meter_values_dataset_stage2" ] || $python make_dataset.py stage2 \
         --labels "$work/$name/stage2/labels.json" --images "$work/$name/stage2/images" --out "$work/sets/$name" \
         --split 0.97 0.03 0
@@ -117,6 +121,7 @@ displays() { # displays ROUND: the sets of displays of that round's labels
 }
 more="$s/displays211 $s/made201 $s/displays311 $s/made401 $s/displays511 $s/made512 $s/displays611 $s/made612"
 more="$more $s/displays711 $s/lcds712 $s/made713"
+newest="$s/displays721 $s/lcds722 $s/made723" # of the display reader and the point network alone
 lcds="$s/yuva_eb_lcd_electric-full_photo-1 $s/renjith_lcd_electric-display_crop-1"
 round() { # round NUMBER [MODEL]: labels of the four sets, first by even division, then by the network so far
     local model=${2:+--model $2 --tolerated 4}
@@ -162,19 +167,21 @@ line captcha 14 9000 captcha_v2 "1 2"
 line plate 547 30000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "0.8 1.6 1.2 0.8 3.6" --balance 0.5
 line handwritten 275 60000 handwritten_meza "1 3"
 line price 55 25000 prices_rub "1 3"
-train_line display 364 $(displays 1) $lcds $more --digits $digits \
-    --mix 1.4 1.4 0.35 0.6 0.5 0.2 0.9 0.9 0.8 0.35 0.9 1.5 0.9 1.3 0.9 1.3 0.9 1.4 0.9 0.9 0.9 0.6
+train_line display 380 $(displays 1) $lcds $more $newest --digits $digits \
+    --mix 1.4 1.4 0.35 0.6 0.5 0.2 0.9 0.9 0.8 0.35 0.9 1.5 0.9 1.3 0.9 1.3 0.9 1.4 0.9 0.9 0.9 0.6 0.13 0.09 0.1
 
-# The gaps between digits; jorvkve and anhkhoitran do not tell red decimals apart.
+# The gaps between digits; on many displays of jorvkve nobody can say whether the last drum is tenths.
 made displays13 displays 16000 13
 [ -d "$s/displays13" ] || $python make_dataset.py stage2 --labels "$work/displays13/stage2/labels.json" \
     --images "$work/displays13/stage2/images" --out "$s/displays13" --split 0.98 0.02 0
 told="$s/toloka_water-full_photo-1 $s/toloka_water-display_crop-1 $s/iaoqian_water-full_photo-1"
 told="$told $s/iaoqian_water-display_crop-1 $s/displays $s/displays12 $s/displays13 $s/made $lcds"
+told="$told $s/anhkhoitran_electric $s/lcds712 $s/made713 $newest"
 resume=
 [ -e "$work/checkpoints/point/latest.keras" ] && resume=--resume_training
-$python train_point.py --epochs 66 --steps_per_epoch 50 $resume --digits $digits --dataset_path $told \
-    --mix 1 1 0.3 0.4 1 1 2 1.9 0.4 0.9 --output "$work/point.keras" --logs "$work/logs/point" \
+$python train_point.py --epochs 151 --steps_per_epoch 50 $resume --digits $digits --dataset_path $told \
+    --mix 1 1 0.3 0.4 0.44 0.44 0.88 0.84 0.4 0.9 0.14 0.28 0.22 1.68 0.5 0.5 \
+    --output "$work/point.keras" --logs "$work/logs/point" \
     --checkpoints "$work/checkpoints/point" --quiet
 $python -m points.release "$work/point.keras" points/point.keras
 
