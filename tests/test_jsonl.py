@@ -239,6 +239,15 @@ def test_corrected_readings_win_and_tell_what_rolling_drums_show(run, tmp_path, 
     assert result.tasks[2][0]["data"]["reading"] == corrected
 
 
+@pytest.mark.parametrize("wrong", [{"corners": "none"}, {"boxes": [["a", 15, 24, 25, "3"], [30, 15, 34, 25, "NaN"]]}])
+def test_faulty_records_with_a_corrected_reading_are_reported_too(run, tmp_path, wrong):
+    file = tmp_path / "readings.json"
+    file.write_text('{"images/a.png": "3.4"}')
+    boxes = [[20, 15, 24, 25, "3"], [30, 15, 34, 25, "NaN"]]
+    result, _ = run([record(**{"boxes": boxes, **wrong})], readings=file)
+    assert len(result.faults) == 1 and not result.tasks[1] and not result.tasks[2]
+
+
 @pytest.mark.parametrize("wrong", ["[]", '{"images/a.png": 12}', '{"images/a.png": "1.2.3"}', '{"images/a.png": ""}'])
 def test_corrected_readings_of_another_form_are_refused(run, tmp_path, wrong):
     file = tmp_path / "readings.json"

@@ -111,14 +111,13 @@ def _are_boxes(value: Any) -> bool:
 
 
 def _is_digit_box(box: Any) -> bool:
-    return _is_box(box) and box[4] in DIGITS
+    return _is_box(box) and bool(box[4] in DIGITS and box[0] < box[2] and box[1] < box[3])
 
 
 def _is_box(box: Any) -> bool:
     if not (isinstance(box, list) and len(box) == 5):
         return False
-    numbers = all(isinstance(value, (int, float)) and np.isfinite(value) for value in box[:4])
-    return bool(numbers and box[0] < box[2] and box[1] < box[3])
+    return all(isinstance(value, (int, float)) and bool(np.isfinite(value)) for value in box[:4])
 
 
 def with_corners(record: Record, noted: Mapping[str, Any]) -> Record:
@@ -137,9 +136,10 @@ def with_reading(record: Record, noted: Mapping[str, str]) -> Record:
     reading = noted.get(str(record.get("image")))
     if reading is None:
         return record
-    boxes, digits = record.get("boxes"), reading.replace(".", "")
-    if isinstance(boxes, list) and len(boxes) == len(digits) and all(_is_box(box) for box in boxes):
-        order = _in_reading_order(boxes, record.get("corners"))
+    boxes, corners, digits = record.get("boxes"), record.get("corners"), reading.replace(".", "")
+    whole = isinstance(boxes, list) and len(boxes) == len(digits) and all(_is_box(box) for box in boxes)
+    if whole and (not corners or _are_corners(corners)):  # what else came is reported where it is used
+        order = _in_reading_order(boxes, corners)
         boxes = [box if str(box[4]) in DIGITS else [*box[:4], digit] for box, digit in zip(order, digits, strict=True)]
     return {**record, "reading": reading, "boxes": boxes}
 
