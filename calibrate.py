@@ -126,9 +126,18 @@ def _meters(args: argparse.Namespace) -> dict[str, Any]:
         names = held_out(args.held_out) if names is None else names & held_out(args.held_out)
     if args.made < 0:
         raise ValueError(f"--made: a number of photos, 0 or more, wanted; {args.made} came")
-    write, made = not args.dry_run, (args.made, args.seed)
-    rest = (args.threshold, args.corrections)
-    return calibrate(args.data, args.sets, args.split, names, args.models, write, *made, *rest)
+    return calibrate(
+        args.data,
+        args.sets,
+        args.split,
+        names,
+        args.models,
+        write=not args.dry_run,
+        made=args.made,
+        seed=args.seed,
+        threshold=args.threshold,
+        corrections=args.corrections,
+    )
 
 
 def _lines(args: argparse.Namespace) -> dict[str, Any]:

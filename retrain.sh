@@ -13,24 +13,19 @@ cd "$(dirname "$0")"
 python=${PYTHON:-$PWD/.venv/bin/python}
 mkdir -p "$work"
 
-# Corners that the manifest does not have: corners NAME
-corners_of() {
-    [ ! -e "resources/annotations/$1.json" ] || echo "--corners resources/annotations/$1.json"
-}
-# Boxes drawn by hand, which networks did not find: drawn_on NAME
-drawn_on() {
-    [ ! -e "resources/annotations/$1_boxes.json" ] || echo "--boxes resources/annotations/$1_boxes.json"
-}
-# Readings with the decimals that the set's own do not tell, and with what rolling drums show: corrected NAME
-corrected() {
-    [ ! -e "resources/annotations/$1_readings.json" ] || echo "--readings resources/annotations/$1_readings.json"
+# The flag for what was annotated by eye beside a set, where something was: annotated FLAG NAME [SUFFIX]
+# Corners have no suffix; _boxes are of displays where networks did not find them, _readings tell decimals that the set's
+# own do not, and what rolling drums show.
+annotated() {
+    local file=resources/annotations/$2${3:-}.json
+    [ ! -e "$file" ] || echo "$1 $file"
 }
 # A set in the JSONL form -> a TFDS set: set NAME MANIFEST STAGE [FLAGS]
 set_of() {
     local name=$1 manifest=$2 stage=$3
     shift 3
     [ -d "$work/ls/$name" ] || $python make_dataset.py labelstudio --manifest "$manifest" --out "$work/ls/$name" \
-        --skip_faulty $(corners_of "$name") $(corrected "$name")
+        --skip_faulty $(annotated --corners "$name") $(annotated --readings "$name" _readings)
     [ -d "$work/sets/$name/meter_values_dataset_stage$stage" ] || $python make_dataset.py "stage$stage" \
         --labels "$work/ls/$name/stage$stage/labels.json" --images "$work/ls/$name/stage$stage/images" \
         --out "$work/sets/$name" --skip_faulty "$@"
@@ -40,7 +35,7 @@ boxes_of() {
     local name=$1 kind=$2 round=$3 label=$1-$2-$3
     shift 3
     [ -d "$work/labels/$label" ] || $python label_displays.py --manifest "$data/$name/manifest.jsonl" --kinds "$kind" \
-        --out "$work/labels/$label" $(corners_of "$name") $(drawn_on "$name") "$@"
+        --out "$work/labels/$label" $(annotated --corners "$name") $(annotated --boxes "$name" _boxes) "$@"
     set_of "$label" "$work/labels/$label/manifest.jsonl" 2
 }
 train() { # train STAGE EPOCHS STEPS BATCH SETS... -- FLAGS
