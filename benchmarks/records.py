@@ -25,7 +25,10 @@ def records(
 
     Raises:
         DatasetError: corrected readings of another form.
+        NotADirectoryError: corrections is no folder.
     """
+    if corrections is not None and not corrections.is_dir():
+        raise NotADirectoryError(f"--corrections: a folder wanted; {corrections} came")
     file = None if corrections is None else corrections / f"{folder.name}_readings.json"
     corrected = read_readings(file if file is not None and file.exists() else None)
     found: dict[str, dict[str, Any]] = {}

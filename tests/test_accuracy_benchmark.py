@@ -82,6 +82,11 @@ def test_corrected_readings_are_measured_with(data):
     assert [r["reading"] for r in records(data / "train_only", "train")] == ["987"]
 
 
+def test_a_folder_of_corrections_that_is_not_there_is_not_taken_for_an_empty_one(data):
+    with pytest.raises(NotADirectoryError, match=r"--corrections: a folder wanted; .*nowhere came"):
+        records(data / "water", "train", None, data / "nowhere")
+
+
 def test_readings_of_the_split_test_cannot_be_corrected(data, capsys):
     with pytest.raises(SystemExit):
         parse(["--data", str(data), "--corrections", str(data)])
