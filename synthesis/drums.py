@@ -38,9 +38,11 @@ class _Layout:
     middle: float  # row of the axis
     top: float  # visible rows of the drums
     bottom: float
+    first: int  # decimal
+    wall: float  # width of the plate before it
 
     def face_x(self, i: int) -> float:
-        return self.x0 + i * self.pitch + self.offset
+        return self.x0 + i * self.pitch + self.offset + (self.wall if i >= self.first else 0.0)
 
     def row(self, u: float) -> float:
         """Row at which the point `u` px along the circumference is seen."""
@@ -51,8 +53,8 @@ def _layout(rng: np.random.Generator, style: DrumStyle, count: int) -> _Layout:
     height = int(rng.integers(88, 126))
     pitch = height * style.pitch
     left, right = style.margin_left * pitch, style.margin_right * pitch
-    gap = pitch * (1 - style.face)
-    width = round(left + pitch * count - gap * 0.7 + right)
+    gap, wall = pitch * (1 - style.face), pitch * style.wall
+    width = round(left + pitch * count - gap * 0.7 + wall + right)
     digit = height * style.digit
     step = digit * style.spacing
     middle = height * (0.5 + style.middle)
@@ -75,6 +77,8 @@ def _layout(rng: np.random.Generator, style: DrumStyle, count: int) -> _Layout:
         middle,
         top,
         bottom,
+        count - style.decimals,
+        wall,
     )
 
 
@@ -243,6 +247,37 @@ def _plate(rng: np.random.Generator, style: DrumStyle, lay: _Layout, image: np.n
     return cv2.blendLinear(image, cover, alpha, 1 - alpha)
 
 
+def _wall(rng: np.random.Generator, style: DrumStyle, lay: _Layout, image: np.ndarray, count: int) -> np.ndarray:
+    """The plate between whole drums and decimals and the frame around these; returns the covered picture."""
+    if not style.wall:
+        return image
+    h, w = image.shape[:2]
+    half = (lay.pitch - lay.face) / 2
+    x0, x1 = lay.face_x(lay.first - 1) + lay.face + half, lay.face_x(lay.first) - half
+    cover, solid = np.zeros((h, w, 3), np.float32), np.zeros((h, w), np.float32)
+
+    def cover_with(colour: np.ndarray, *corners: float) -> None:
+        _bar(cover, *corners, colour)
+        _bar(solid, *corners, (1.0,))
+
+    cover_with(style.wall_colour, x0, 0, x1, h)
+    if style.frame_colour is not None:
+        left, end = max(x0, x1 - style.frame_border * h), lay.face_x(count - 1) + lay.face + half
+        high = min(style.frame_border * h, 0.55 * (h - lay.digit))  # cuts digits by a little, as real frames do
+        closed = rng.random() < 0.6  # or goes on to the edge of the picture
+        right = end + style.frame_border * h if closed else w
+        cover_with(style.frame_colour, left, 0, x1, h)
+        cover_with(style.frame_colour, x1, 0, right, lay.top + high)
+        cover_with(style.frame_colour, x1, lay.bottom - high, right, h)
+        if closed:
+            cover_with(style.frame_colour, end, 0, right, h)
+    shade = cv2.GaussianBlur(solid, (0, 0), max(0.8, style.plate_depth * h))
+    image *= (1 - 0.6 * style.plate_shadow * shade)[..., None]
+    cover *= (1 + (0.06 + style.uneven) * texture(rng, "smooth", h, w))[..., None]
+    alpha = cv2.GaussianBlur(solid, (0, 0), 0.7)
+    return cv2.blendLinear(image, cover, 1 - alpha, alpha)
+
+
 def _sides(rng: np.random.Generator, style: DrumStyle, lay: _Layout, image: np.ndarray, count: int) -> None:
     """The plate left and right of the drums with its unit, and the edge of the window above and below, in place."""
     if style.side_left > 0:
@@ -336,6 +371,7 @@ def draw_drums(rng: np.random.Generator) -> tuple[np.ndarray, tuple[Box, ...], s
     image, angle = _roll(rng, style, lay, masks, positions)
     _shade(rng, style, lay, image, angle)
     image = _plate(rng, style, lay, image, count)
+    image = _wall(rng, style, lay, image, count)
     point = _point(style, lay, image, count - decimals)
     _sides(rng, style, lay, image, count)
     _soil(rng, style, image)

@@ -10,6 +10,8 @@ import pytest
 from reader.symbols import STAGE2_CLASSES
 from synthesis.counter import DOUBTFUL, SLACK, drum_positions, drum_reading, random_units
 from synthesis.display import DisplayArt, draw_display
+from synthesis.drum_style import DrumStyle, random_style
+from synthesis.drums import draw_drums
 
 SAMPLE = 60
 
@@ -130,3 +132,31 @@ def test_digit_boxes_stand_in_one_row_apart(displays: list[DisplayArt]) -> None:
 def test_every_digit_and_symbol_occurs() -> None:
     seen = {b[4] for i in range(150) for b in draw_display(np.random.default_rng([9, i])).boxes}
     assert seen >= {*"0123456789", "point", "floatp"}
+
+
+def _with_own_window(wanted: int) -> list[tuple[int, DrumStyle]]:
+    """Seeds of the first counters whose decimals have a window of their own, and how those look."""
+    styles = ((seed, random_style(np.random.default_rng(seed))) for seed in itertools.count())
+    return list(itertools.islice(((seed, style) for seed, style in styles if style.wall), wanted))
+
+
+def test_a_wall_stands_before_decimals_in_a_window_of_their_own() -> None:
+    for seed, style in _with_own_window(20):
+        _, boxes, reading = draw_drums(np.random.default_rng(seed))
+        assert len(reading.partition(".")[2]) == style.decimals > 0
+        middles = [(box[0] + box[2]) / 2 for box in boxes[: style.count]]
+        steps = np.diff(middles)
+        first = style.count - style.decimals
+        # Boxes at the edges are cut, which moves their middles: the steps between whole drums tell the pitch.
+        assert steps[first - 1] / np.median(steps[: first - 1]) == pytest.approx(1 + style.wall, abs=0.2), seed
+
+
+def test_most_windows_of_decimals_are_framed_in_red() -> None:
+    framed = []
+    for seed, style in _with_own_window(40):
+        image, boxes, _ = draw_drums(np.random.default_rng(seed))
+        first = style.count - style.decimals
+        left, right = (round((box[0] + box[2]) / 2) for box in boxes[first - 1 : first + 1])
+        between = image[:, left:right].astype(float)
+        framed.append((between[..., 0] - between[..., 1]).max(axis=0).max() > 35)
+    assert 0.5 < np.mean(framed) < 1, "a white frame, or none, is seen too"
