@@ -342,6 +342,6 @@ def random_style(rng: np.random.Generator) -> DrumStyle:
             style = replace(style, decimal_drum=style.drum, decimal_ink=style.ink, frame_colour=None)
     # Drawn apart, so that all other displays stay those that their seeds have always given.
     chance = rng.spawn(1)[0]
-    if style.decimals and not style.plate and chance.random() < (0.4 if family == 3 else 0.06):
+    if style.decimals and not style.plate and chance.random() < (0.55 if family == 3 else 0.12):
         style = _own_window(chance, style)
     return style
