@@ -59,6 +59,7 @@ define environment
 @$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 	|| { echo "$(PYTHON) has no venv module: sudo apt-get install python3-venv" >&2; exit 1; }
 @echo "making $(1)" && $(PYTHON) -m venv --clear $(1)
-@$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2)
+@# Python compiles what is imported, when it is: pip would compile all of it, most of which nobody imports.
+@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile $(2)
 @touch $@
 endef
