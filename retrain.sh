@@ -122,6 +122,7 @@ displays() { # displays ROUND: the sets of displays of that round's labels
 }
 more="$s/displays211 $s/made201 $s/displays311 $s/made401 $s/displays511 $s/made512 $s/displays611 $s/made612"
 more="$more $s/displays711 $s/lcds712 $s/made713"
+# Since drums have decimals in windows of their own.
 framed="$s/displays731 $s/lcds732 $s/made733 $s/displays741 $s/made743 $s/displays751"
 newest="$s/displays721 $s/lcds722 $s/made723" # of the display reader and the point network alone
 lcds="$s/yuva_eb_lcd_electric-full_photo-1 $s/renjith_lcd_electric-display_crop-1"
@@ -138,8 +139,8 @@ round 1 "$work/stage2.keras"
 # Even division does not fit LCDs: they come in when a network finds their digits.
 boxes_of yuva_eb_lcd_electric full_photo 1 --exact --model "$work/stage2.keras" --tolerated 4
 boxes_of renjith_lcd_electric display_crop 1 --exact --model "$work/stage2.keras" --tolerated 4
-stage2 461 "1.4 1.2 0.3 0.6 0.5 0.2 0.8 0.8 0.7 0.35 0.8 1.4 0.8 1.2 0.8 1.2 0.8 1.4 0.8 0.8 0.8 0.5 0.17 0.23 0.21 0.12 0.09 0.12" \
-    $(displays 1) $lcds $more $framed
+mix="1.4 1.2 0.3 0.6 0.5 0.2 0.8 0.8 0.7 0.35 0.8 1.4 0.8 1.2 0.8 1.2 0.8 1.4 0.8 0.8 0.8 0.5"
+stage2 461 "$mix 0.17 0.23 0.21 0.12 0.09 0.12" $(displays 1) $lcds $more $framed
 
 # The line readers: line TASK EPOCHS MADE "FOLDERS" "MIX" [FLAGS]; MADE made lines, drawn with the mix's last weight
 line() {

@@ -38,7 +38,7 @@ class _Layout:
     middle: float  # row of the axis
     top: float  # visible rows of the drums
     bottom: float
-    first: int  # decimal
+    first: int  # drum of the decimals
     wall: float  # width of the plate before it
 
     def face_x(self, i: int) -> float:
@@ -221,9 +221,8 @@ def _plate(rng: np.random.Generator, style: DrumStyle, lay: _Layout, image: np.n
     cover = np.empty((h, w, 3), np.float32)
     cover[:] = style.plate_colour
     grow = lay.pitch * style.hole_grow
-    first_decimal = count - style.decimals
     if style.decimals and style.frame_colour is not None:
-        x = lay.face_x(first_decimal) - grow - lay.pitch * style.frame_reach
+        x = lay.face_x(lay.first) - grow - lay.pitch * style.frame_reach
         _bar(cover, x, 0, w, h, style.frame_colour)
         if style.frame_border > 0:
             t = style.frame_border * h
@@ -331,13 +330,13 @@ def _boxes(style: DrumStyle, lay: _Layout, positions: list[float], digits: str, 
     return out
 
 
-def _point(style: DrumStyle, lay: _Layout, image: np.ndarray, first_decimal: int) -> Box | None:
+def _point(style: DrumStyle, lay: _Layout, image: np.ndarray) -> Box | None:
     """Print a comma or point on the space before the first decimal; None where none is printed or it has no room."""
     room = lay.pitch - lay.face
     size = min(room * 0.7, lay.height * 0.14)
     if not style.point or not style.decimals or size < 4:
         return None
-    x = lay.face_x(first_decimal) - room / 2
+    x = lay.face_x(lay.first) - room / 2
     y = lay.bottom - size * 0.9
     mask = text_mask(style.point, "Roboto-Medium.ttf", 64).astype(np.float32) / 255
     scale = size / max(mask.shape)
@@ -372,7 +371,7 @@ def draw_drums(rng: np.random.Generator) -> tuple[np.ndarray, tuple[Box, ...], s
     _shade(rng, style, lay, image, angle)
     image = _plate(rng, style, lay, image, count)
     image = _wall(rng, style, lay, image, count)
-    point = _point(style, lay, image, count - decimals)
+    point = _point(style, lay, image)
     _sides(rng, style, lay, image, count)
     _soil(rng, style, image)
     boxes = _boxes(style, lay, positions, digits, widest)
