@@ -8,6 +8,7 @@ import keras
 from keras import layers
 
 from crnn.config import LineConfig
+from training.batch_norm import FusedBatchNormalization
 from training.normalization import Normalization255
 
 #: After which convolution the map shrinks, and by how much along (height, width).
@@ -48,5 +49,5 @@ def _conv(x: Any, filters: int, name: str) -> Any:
     x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv")(
         x
     )
-    x = layers.BatchNormalization(momentum=0.97, epsilon=1e-3, name=f"{name}_bn")(x)
+    x = FusedBatchNormalization(momentum=0.97, epsilon=1e-3, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)

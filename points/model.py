@@ -8,6 +8,7 @@ import keras
 from keras import layers
 
 from points.config import PointConfig
+from training.batch_norm import FusedBatchNormalization
 from training.normalization import Normalization255
 
 #: Of the four convolutions: side of the kernel and step.
@@ -41,7 +42,7 @@ def _answer(config: PointConfig, x: Any) -> Any:
             kernel_initializer="he_normal",
             name=f"block{index}_conv",
         )
-        x = layers.BatchNormalization(momentum=0.97, epsilon=1e-3, name=f"block{index}_bn")(convolution(x))
+        x = FusedBatchNormalization(momentum=0.97, epsilon=1e-3, name=f"block{index}_bn")(convolution(x))
         x = layers.ReLU(name=f"block{index}_relu")(x)
     # Flattened, not averaged: a point between the digits and one beside them differ in the place alone.
     x = layers.Flatten(name="flat")(x)

@@ -11,6 +11,7 @@ from keras import layers, ops
 
 from retinanet.anchors import BOX_VARIANCE, box_anchors, oriented_anchors
 from retinanet.config import NetworkConfig, Stage1Config, Stage2Config
+from training.batch_norm import FusedBatchNormalization
 from training.normalization import Normalization255
 
 
@@ -18,7 +19,7 @@ def _conv(x: Any, filters: int, name: str, kernel: int = 3, stride: int = 1, act
     x = layers.Conv2D(
         filters, kernel, stride, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv"
     )(x)
-    x = layers.BatchNormalization(momentum=0.97, epsilon=1e-3, name=f"{name}_bn")(x)
+    x = FusedBatchNormalization(momentum=0.97, epsilon=1e-3, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if activate else x
 
 
@@ -87,7 +88,7 @@ def _head(levels: list[Any], config: NetworkConfig, name: str, per_anchor: int, 
     flat = []
     for index, x in enumerate(levels):
         for i, conv in enumerate(convs):
-            x = layers.BatchNormalization(momentum=0.97, epsilon=1e-3, name=f"{name}_bn{i}_level{index}")(conv(x))
+            x = FusedBatchNormalization(momentum=0.97, epsilon=1e-3, name=f"{name}_bn{i}_level{index}")(conv(x))
             x = layers.ReLU(name=f"{name}_relu{i}_level{index}")(x)
         x = last(x)  # (B, H, W, anchors * per_anchor)
         flat.append(layers.Reshape((-1, per_anchor), name=f"{name}_flat{index}")(x))

@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from training.batch_norm import FusedBatchNormalization
 from training.normalization import Normalization255
 
 #: Old enough for every ONNX Runtime since 2023.
@@ -233,6 +234,7 @@ WRITERS: dict[type, Writer] = {
     Normalization255: _normalize,
     keras.layers.Conv2D: _convolution,
     keras.layers.BatchNormalization: _batch_normalization,
+    FusedBatchNormalization: _batch_normalization,
     keras.layers.ReLU: _relu,
     keras.layers.Activation: _activation,
     keras.layers.Add: _sum,
