@@ -83,6 +83,7 @@ made made733 meters 3000 733
 made displays741 displays 12000 741 --kind analog
 made made743 meters 1600 743
 made displays751 displays 10000 751 --kind analog
+made displays761 displays 12000 761 --kind analog
 for stage in 1 2; do
     [ -d "$work/sets/made/meter_values_dataset_stage$stage" ] || $python make_dataset.py "stage$stage" \
         --labels "$work/made/stage$stage/labels.json" --images "$work/made/stage$stage/images" --out "$work/sets/made" \
@@ -96,7 +97,8 @@ done
 # The photos of seeds 201, 401, 512, 612, 713, 723, 733 and 743 show their displays to the readers, those of 401 and later
 # to them alone.
 for name in made201 made401 made512 made612 made713 made723 made733 made743 displays displays12 displays211 displays311 \
-    displays511 displays611 displays711 lcds712 displays721 lcds722 displays731 lcds732 displays741 displays751; do
+    displays511 displays611 displays711 lcds712 displays721 lcds722 displays731 lcds732 displays741 displays751 \
+    displays761; do
     [ -d "$work/sets/$name/meter_values_dataset_stage2" ] || $python make_dataset.py stage2 \
         --labels "$work/$name/stage2/labels.json" --images "$work/$name/stage2/images" --out "$work/sets/$name" \
         --split 0.97 0.03 0
@@ -171,9 +173,9 @@ line captcha 14 9000 captcha_v2 "1 2"
 line plate 547 30000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "0.8 1.6 1.2 0.8 3.6" --balance 0.5
 line handwritten 275 60000 handwritten_meza "1 3"
 line price 55 25000 prices_rub "1 3"
-train_line display 403 $(displays 1) $lcds $more $newest $framed --digits $digits \
-    --mix 1.4 1.4 0.35 0.6 0.5 0.2 0.9 0.9 0.8 0.35 0.9 1.5 0.9 1.3 0.9 1.3 0.9 1.4 0.9 0.9 0.9 0.6 0.13 0.09 0.1 \
-    0.12 0.16 0.15 0.09 0.06 0.08
+train_line display 470 $(displays 1) $lcds $more $newest $framed "$s/displays761" --digits $digits \
+    --mix 1.71 1.68 0.43 0.72 0.67 0.27 0.9 0.9 0.8 0.5 1.21 1.5 0.9 1.3 0.9 1.3 0.9 1.4 0.9 0.9 0.9 0.6 0.13 0.09 0.1 \
+    0.32 0.59 0.46 0.32 0.25 0.35 0.32
 
 # The gaps between digits. Of jorvkve few: on its displays without red nobody can say whether the last drum is tenths.
 made displays13 displays 16000 13

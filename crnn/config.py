@@ -93,7 +93,7 @@ class LineConfig:
 
 
 #: One configuration per task. Sizes follow the pictures: plates are small, captchas large, displays wide. Handwriting
-#: varies more than print: a wider network reads it better (resources/MODEL_CARD.md).
+#: and displays vary more than print: wider networks read them better (resources/MODEL_CARD.md).
 TASKS: dict[str, dict[str, Any]] = {
     "plate": {"input_size": (32, 128), "max_length": 8},
     "captcha": {"input_size": (48, 192), "max_length": 6},
@@ -106,7 +106,13 @@ TASKS: dict[str, dict[str, Any]] = {
         "column": 192,
         "units": 144,
     },
-    "display": {"input_size": (48, 256), "max_length": 10},
+    "display": {
+        "input_size": (48, 256),
+        "max_length": 10,
+        "channels": (32, 64, 128, 128, 176, 176),
+        "column": 224,
+        "units": 176,
+    },
 }
 
 
