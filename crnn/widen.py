@@ -28,9 +28,9 @@ from training.loop import save_atomic
 WIDTHS = ("channels", "column", "units")
 
 EXAMPLES = """examples:
-  python -m crnn.widen crnn/display.keras wide.keras --network '{"channels": [32, 64, 128, 128, 176, 176]}'
-  python train_lines.py --task display --network '{"channels": [32, 64, 128, 128, 176, 176]}' --learning_rate 1e-3 \\
-      --initial_weights wide.keras --dataset_path datasets/my_meters
+  python -m crnn.widen crnn/plate.keras wide.keras --network '{"channels": [32, 64, 128, 128, 176, 176]}'
+  python train_lines.py --task plate --network '{"channels": [32, 64, 128, 128, 176, 176]}' --learning_rate 1e-3 \\
+      --initial_weights wide.keras --dataset_path datasets/plates
 """
 
 

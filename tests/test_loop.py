@@ -68,6 +68,18 @@ class Kill(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_step_is_traced_once(resume, tmp_path, monkeypatch):
+    """Tracing a RetinaNet's step takes ten seconds."""
+    if resume:
+        train(run_in(tmp_path, epochs=1))
+    traced = []
+    step = keras.Model.train_step
+    monkeypatch.setattr(keras.Model, "train_step", lambda self, data: (traced.append(1), step(self, data))[1])
+    train(run_in(tmp_path, epochs=2), resume)
+    assert len(traced) == 1
+
+
 def stored(path):
     model = keras.models.load_model(path)
     return [w.numpy() for w in model.weights], [v.numpy() for v in model.optimizer.variables]
