@@ -53,15 +53,16 @@ def widen(network: keras.Model, config: LineConfig, wide: LineConfig, seed: int 
     keras.utils.set_random_seed(seed)
     result = build(wide)
     for layer in network.layers:
-        old = layer.get_weights()
-        if old:
-            ins, outs = _places(layer.name, config, wide)
-            new = result.get_layer(layer.name).get_weights()
-            result.get_layer(layer.name).set_weights(
-                [_placed(a, b, ins if a.ndim > 1 else None, outs) for a, b in zip(old, new, strict=True)]
-                if not isinstance(layer, keras.layers.Bidirectional)
-                else _recurrent(old, new, ins, config.units, wide.units)
-            )
+        old, wider = layer.get_weights(), result.get_layer(layer.name)
+        if not old:
+            continue
+        new = wider.get_weights()
+        ins, outs = _places(layer.name, config, wide)
+        if isinstance(layer, keras.layers.Bidirectional):
+            placed = _recurrent(old, new, ins, config.units, wide.units)
+        else:
+            placed = [_placed(a, b, ins if a.ndim > 1 else None, outs) for a, b in zip(old, new, strict=True)]
+        wider.set_weights(placed)
     return result
 
 
@@ -89,9 +90,8 @@ def _places(name: str, config: LineConfig, wide: LineConfig) -> tuple[np.ndarray
         rows = np.arange(config.input_size[0] // 8)[:, None] * new[-1]
         return (rows + np.arange(old[-1])).ravel(), seen
     if name == "logits":
-        return (np.concatenate([seen, wide.column + read]) if config.layers else seen), np.arange(
-            len(config.alphabet) + 1
-        )
+        classes = np.arange(len(config.alphabet) + 1)
+        return np.concatenate([seen, wide.column + read]) if config.layers else seen, classes
     return (seen if name == "both_ways0" else read), np.arange(config.units)
 
 
@@ -113,8 +113,7 @@ def _recurrent(
     result = []
     for index, (a, b) in enumerate(zip(old, new, strict=True)):
         outs = (np.arange(a.shape[-1] // before)[:, None] * after + np.arange(before)).ravel()
-        kind = index % 3
-        result.append(_placed(a, b, (ins, np.arange(before), None)[kind], outs))
+        result.append(_placed(a, b, (ins, np.arange(before), None)[index % 3], outs))
     return result
 
 
