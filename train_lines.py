@@ -14,6 +14,8 @@ EXAMPLES = """examples:
   python train_lines.py --task captcha --dataset_path datasets/captchas --initial_weights crnn/captcha.keras \\
       --augmentation 0.4 --learning_rate 3e-4    (last epochs, on views nearer to the pictures)
   python train_lines.py --task price --dataset_path datasets/prices --network '{"rnn": "gru"}' --output gru.keras
+  python train_lines.py --task handwritten --dataset_path datasets/numbers --digits mnist --mix 1 2
+      (rows of MNIST's digits beside, put together anew in every view)
   python train_lines.py --task display --dataset_path datasets/my_meters    (stage 2 sets)
   python train_lines.py --task code --dataset_path datasets/codes --network code.json    (alphabet, input_size)
   python train_lines.py --task plate --dataset_path datasets/plates --preview augmented.png

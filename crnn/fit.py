@@ -21,18 +21,23 @@ from training.augment import DigitPool, Stage2Augmentation, plain_display, stage
 from training.datasets import Stage2Sample
 from training.display_texts import WHOLE, digit_row, display_text
 from training.line_augment import LineAugmentation, augmentation_of, line_view
-from training.line_sets import LineSample
+from training.line_sets import DrawnLines, LineSample
 from training.loop import Example, Feed, RunConfig, fingerprint, fit, write_json_atomic
 from training.loop import prepare as prepare_run
 from training.run import Weighted, chances
 
-Sample = LineSample | Stage2Sample
+Stored = LineSample | Stage2Sample
+Sample = Stored | DrawnLines
 #: The part of a configuration that weights depend on; the classes, by the alphabet, can be taken over one by one.
-_SHAPE = ("input_size", "channels", "column", "rnn", "units", "layers")
+_SEEING = ("input_size", "channels", "column")
+_SHAPE = (*_SEEING, "rnn", "units", "layers")
 #: More exchanged drums than stage 2 learns from: rows of digits must not be learnt by heart. And displays upside down,
 #: on which the network sees no text: that is how the reader finds out that it cut one out so.
 DISPLAY_AUGMENTATION = Stage2Augmentation(exchange=0.6, turned=0.08)
 
+
+#: Of drawn lines, whose characters differ already: the strength of their views against those of stored pictures.
+DRAWN_AUGMENTATION = 0.6
 
 #: In widths of a digit: how far from its middle steps show it, and how far at least steps beside it show nothing.
 MIDDLE, EDGE = 0.2, 0.4
@@ -40,7 +45,7 @@ MIDDLE, EDGE = 0.2, 0.4
 
 def fit_lines(
     sets: Sequence[Weighted],
-    validation: Sequence[Sample],
+    validation: Sequence[Stored],
     run: RunConfig,
     config: LineConfig,
     augmentation: LineAugmentation | None = None,
@@ -65,7 +70,8 @@ def fit_lines(
         network = build(config)
         if initial is not None:
             source, came = load(initial)
-            check_same(came, config, f"--initial_weights: {initial}")
+            recurrent = came.layers and config.layers
+            check_same(came, config, f"--initial_weights: {initial}", _SHAPE if recurrent else _SEEING)
             take_over(network, config, source, came)
         return network
 
@@ -93,12 +99,16 @@ def examples(
     """What `training.loop.Feed` makes batches of: a view of a line and its classes; `seed` draws exchanged digits."""
     displays = [s for s in samples if isinstance(s, Stage2Sample)]
     pool = DigitPool.collect(displays, seed=seed, singles=singles) if displays else None
+    gentle = augmentation.scaled(DRAWN_AUGMENTATION)
 
     def make(index: int, rng: np.random.Generator) -> Example:
         sample = samples[index]
         if isinstance(sample, LineSample):
             image = line_view(sample.image, config.input_size, config.fit, rng, augmentation)
             return image, {"logits": encode(sample.text, config)}
+        if isinstance(sample, DrawnLines):
+            drawn, text = sample.draw(rng)
+            return line_view(drawn, config.input_size, config.fit, rng, gentle), {"logits": encode(text, config)}
         image, boxes, labels = stage2_view(sample, config.input_size, rng, DISPLAY_AUGMENTATION, pool)
         steps = step_labels(boxes, labels, config)
         return image, {"logits": encode(display_text(boxes, labels, config.alphabet), config, steps)}
@@ -119,7 +129,7 @@ def augmented_views(
     ]
 
 
-def plain_view(sample: Sample, config: LineConfig) -> tuple[UInt8, str]:
+def plain_view(sample: Stored, config: LineConfig) -> tuple[UInt8, str]:
     """A sample as the reader shows it to the network, and its text."""
     if isinstance(sample, LineSample):
         return prepare(sample.image, config.input_size, config.fit), sample.text
@@ -163,9 +173,8 @@ def decode(logits: np.ndarray, alphabet: str) -> str:
 def check_lines(samples: Sequence[Sample], config: LineConfig) -> None:
     """Raises ValueError for the first line that the network cannot read: its characters or its length."""
     for sample in samples:
-        display = not isinstance(sample, LineSample)
-        text = display_text(sample.boxes, sample.labels, config.alphabet) if display else sample.text
-        foreign = sorted(set(text) - set(config.alphabet))
+        text = _text(sample, config)
+        foreign = sorted(set(sample.alphabet if isinstance(sample, DrawnLines) else text) - set(config.alphabet))
         if foreign:
             raise ValueError(f"{sample.name}: characters {foreign} in {text!r}; the alphabet is {config.alphabet!r}")
         # CTC puts a blank between equal neighbours.
@@ -177,7 +186,16 @@ def check_lines(samples: Sequence[Sample], config: LineConfig) -> None:
             )
 
 
-def evaluate_lines(network: keras.Model, config: LineConfig, samples: Sequence[Sample]) -> dict[str, float]:
+def _text(sample: Sample, config: LineConfig) -> str:
+    """What a line says; of drawn ones a line as long as the longest."""
+    if isinstance(sample, LineSample):
+        return sample.text
+    if isinstance(sample, DrawnLines):
+        return "".join(itertools.islice(itertools.cycle(sample.alphabet), sample.longest))
+    return display_text(sample.boxes, sample.labels, config.alphabet)
+
+
+def evaluate_lines(network: keras.Model, config: LineConfig, samples: Sequence[Stored]) -> dict[str, float]:
     """Share of whole lines right, character error rate; `score` decides which weights are kept."""
     if not samples:
         return {"score": 0.0}
@@ -202,17 +220,24 @@ def check_same(came: LineConfig, wanted: LineConfig, what: str, keys: Sequence[s
 
 
 def take_over(network: keras.Model, config: LineConfig, source: keras.Model, came: LineConfig) -> None:
-    """Copies weights from a network of the same shape. Classes go by their characters.
+    """Copies weights from a network of the same shape, though one of them may be without recurrent layers.
 
-    New classes stay as they are, but decimals begin as the digits that they look like.
+    Recurrent layers that are new begin unheard: the answers stay those of what the columns show. Classes go by their
+    characters. New classes stay as they are, but decimals begin as the digits that they look like.
     """
     last, before = network.get_layer("logits"), source.get_layer("logits")
     kernel, bias = (np.array(values) for values in last.get_weights())  # (units, classes), (classes,)
     old_kernel, old_bias = before.get_weights()
-    network.set_weights([*source.get_weights()[:-2], kernel, bias])
+    known = {layer.name: layer for layer in source.layers}
+    for layer in network.layers:
+        if layer is not last and layer.name in known:
+            layer.set_weights(known[layer.name].get_weights())
+    shared_rows = min(len(kernel), len(old_kernel))
+    kernel[shared_rows:] = 0
+    old_kernel = old_kernel[:shared_rows]
     like = {c: c if c in came.alphabet else c.translate(WHOLE) for c in config.alphabet}
     shared = [c for c in config.alphabet if like[c] in came.alphabet]
     to = [0, *(config.alphabet.index(c) + 1 for c in shared)]
     origin = [0, *(came.alphabet.index(like[c]) + 1 for c in shared)]
-    kernel[:, to], bias[to] = old_kernel[:, origin], old_bias[origin]
+    kernel[:shared_rows, to], bias[to] = old_kernel[:, origin], old_bias[origin]
     last.set_weights([kernel, bias])

@@ -15,7 +15,7 @@ from training.run import RunConfig
 if TYPE_CHECKING:
     import keras
 
-    from crnn.fit import Sample
+    from crnn.fit import Sample, Stored
 
 #: Pictures in a row, and the height and width of the room for each.
 LAYOUT = (5, (64, 240))
@@ -36,7 +36,7 @@ def write_augmented(
     write_sheet(path, tiles, *LAYOUT)
 
 
-def watchers(config: LineConfig, validation: Sequence[Sample], run: RunConfig) -> list[keras.callbacks.Callback]:
+def watchers(config: LineConfig, validation: Sequence[Stored], run: RunConfig) -> list[keras.callbacks.Callback]:
     """The callbacks that show a run in TensorBoard; without validation pictures only its configuration."""
     from crnn.fit import decode, encode, plain_view
     from training.tensorboard_log import ConfigurationText, Watch

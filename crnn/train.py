@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crnn.config import TASKS, LineConfig, task_config
+from synthesis.lines.digit_rows import LONGEST, DigitRows
+from synthesis.lines.digits import DigitError
 from training import datasets, workers
 from training.datasets import load_stage2
 from training.flags import check_mix, network_changes, run_config
+from training.labelstudio import DatasetError
 from training.line_augment import augmentation_of
-from training.line_sets import LineSample, load_lines
+from training.line_sets import DrawnLines, LineSample, load_lines
 from training.run import Weighted
 from training.script import finished, run_script
 from training.single_digits import load_digits
@@ -60,7 +63,7 @@ def place_files(args: argparse.Namespace) -> None:
 
 def check_flags(args: argparse.Namespace) -> None:
     """Raises ValueError for what is wrong with the flags themselves, before anything is loaded."""
-    check_mix(args)
+    check_mix(args, 0 if args.task == "display" else len(args.digits))
     if not 0 <= args.augmentation <= 2:
         raise ValueError(f"--augmentation: a number from 0 to 2 wanted, {args.augmentation} came")
     if args.augmentation != 1 and args.task == "display":
@@ -86,10 +89,8 @@ def _train(args: argparse.Namespace) -> int:
     if args.preview:
         from crnn.sheets import write_augmented
 
-        sets, _ = load_sets(args)
-        write_augmented(
-            Path(args.preview), [s for one in sets for s in one], network_config(args), args.seed, args.augmentation
-        )
+        samples = [*(s for one in load_sets(args)[0] for s in one), *load_drawn(args)]
+        write_augmented(Path(args.preview), samples, network_config(args), args.seed, args.augmentation)
         print(f"augmented samples: {args.preview}")
         return 0
     return finished(args, train(args))
@@ -105,14 +106,17 @@ def train(args: argparse.Namespace) -> keras.callbacks.History:
     """
     workers.connect()  # before TensorFlow computes anything
     sets, validation = load_sets(args)
+    drawn = load_drawn(args)
     config = network_config(args)
     from crnn import fit  # TensorFlow, seconds to import: only when there is something to train on
     from crnn.sheets import watchers
 
-    weights = args.mix or [float(len(s)) for s in sets]
+    weights = args.mix or [*(float(len(s)) for s in sets), *(float(d.size) for d in drawn)]
+    rest = weights[len(sets) :]
     if args.balance:
-        sets, weights = balanced(sets, weights, args.balance)
-    weighted = [Weighted(s, w) for s, w in zip(sets, weights, strict=True)]
+        sets, weights = balanced(sets, weights[: len(sets)], args.balance)
+    stored = [Weighted(s, w) for s, w in zip(sets, weights, strict=False)]
+    weighted = [*stored, *(Weighted([d], w) for d, w in zip(drawn, rest, strict=True))]
     run = run_config(args, args.task, sum(len(s) for s in sets))
     return fit.fit_lines(
         weighted,
@@ -124,7 +128,7 @@ def train(args: argparse.Namespace) -> keras.callbacks.History:
         initial=args.initial_weights,
         callbacks=watchers(config, validation, run),
         verbose=2 if args.quiet else 1,
-        singles=load_digits(args.digits),
+        singles=load_digits(args.digits) if args.task == "display" else (),
     )
 
 
@@ -166,6 +170,27 @@ def load_sets(args: argparse.Namespace) -> tuple[list[list], list]:
     return datasets.load_sets(
         lambda path, split: load_training(path, split, config), args.dataset_path, args.max_validation
     )
+
+
+def load_drawn(args: argparse.Namespace) -> list[DrawnLines]:
+    """Rows of single digits, for each folder of --digits; none for displays, which exchange their drums for digits.
+
+    Raises:
+        DatasetError: a folder that is not in MNIST's form.
+    """
+    if args.task == "display":
+        return []
+    try:
+        return [_rows(folder) for folder in args.digits]
+    except DigitError as error:
+        raise DatasetError(f"--digits: {error}") from error
+
+
+def _rows(folder: Path) -> DrawnLines:
+    rows = DigitRows.load(folder)
+    digits = len(rows.digits.images)
+    print(f"{folder}: {digits} digits to draw rows from")
+    return DrawnLines(rows, LONGEST, "0123456789", str(folder), size=max(1, digits // LONGEST))
 
 
 def load_training(path: Path, split: str, config: LineConfig) -> Sequence[Any]:

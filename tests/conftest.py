@@ -1,9 +1,12 @@
 """Files that several tests share."""
 
+import gzip
 import json
 import os
+import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from reader.image import encode_png
@@ -47,3 +50,22 @@ def export(tmp_path):
         return labels, root / "images"
 
     return write
+
+
+@pytest.fixture(scope="session")
+def idx(tmp_path_factory):
+    """A folder in MNIST's form: 40 pictures 28 x 28, labels 0 to 9 in turn."""
+    import cv2
+
+    from synthesis.lines.digits import IMAGES_FILE, LABELS_FILE, pen_digit, random_hand
+
+    folder = tmp_path_factory.mktemp("idx")
+    images = np.zeros((40, 28, 28), np.uint8)
+    for i in range(40):
+        rng = np.random.default_rng
+        mask = cv2.resize(pen_digit(rng(i), i % 10, random_hand(rng(i)), 40), (14, 20), interpolation=cv2.INTER_AREA)
+        images[i, 4:24, 7:21] = mask
+    (folder / IMAGES_FILE).write_bytes(struct.pack(">4I", 0x803, *images.shape) + images.tobytes())
+    labels = np.arange(40, dtype=np.uint8) % 10
+    (folder / f"{LABELS_FILE}.gz").write_bytes(gzip.compress(struct.pack(">2I", 0x801, 40) + labels.tobytes()))
+    return folder

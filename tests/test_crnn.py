@@ -172,6 +172,19 @@ def test_decimals_begin_as_the_digits_that_they_look_like():
     np.testing.assert_array_equal(kernel, was[:, [0, 2, 1, 2, 1]])
 
 
+def test_recurrent_layers_come_later_and_begin_unheard():
+    columns, whole = replace(CODE, layers=0), replace(CODE, dropout=0.4)
+    source, network = randomised(build(columns)), build(whole)
+    take_over(network, whole, source, columns)
+    views = np.random.default_rng(1).integers(0, 256, (2, 16, 32, 3), np.uint8)
+    wanted = source.predict(views, verbose=0)["logits"]
+    np.testing.assert_allclose(network.predict(views, verbose=0)["logits"], wanted, atol=1e-5)
+    # And back: what the recurrent layers said is left out.
+    again = build(columns)
+    take_over(again, columns, network, whole)
+    np.testing.assert_allclose(again.predict(views, verbose=0)["logits"], wanted, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("text", "told"), [("abd", "characters"), ("abcab", "max_length"), ("aaaa", None), ("abc", None)]
 )

@@ -178,20 +178,6 @@ def test_every_way_of_writing_leaves_a_digit() -> None:
             assert mask[0].any() and mask[-1].any() and mask[:, 0].any() and mask[:, -1].any(), "cut to the ink"
 
 
-@pytest.fixture(scope="module")
-def idx(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A set in MNIST's form: 40 pictures 28 x 28, labels 0 to 9 in turn."""
-    folder = tmp_path_factory.mktemp("idx")
-    images = np.zeros((40, 28, 28), np.uint8)
-    for i in range(40):
-        mask = cv2.resize(pen_digit(rng(i), i % 10, random_hand(rng(i)), 40), (14, 20), interpolation=cv2.INTER_AREA)
-        images[i, 4:24, 7:21] = mask
-    (folder / IMAGES_FILE).write_bytes(struct.pack(">4I", 0x803, *images.shape) + images.tobytes())
-    labels = np.arange(40, dtype=np.uint8) % 10
-    (folder / f"{LABELS_FILE}.gz").write_bytes(gzip.compress(struct.pack(">2I", 0x801, 40) + labels.tobytes()))
-    return folder
-
-
 def test_digits_come_from_idx_files_packed_or_not(idx: Path) -> None:
     bank = DigitBank.load(idx)
     assert bank.images.shape == (40, 28, 28)

@@ -61,10 +61,12 @@ def network_changes(args: argparse.Namespace) -> dict[str, Any]:
     return changes
 
 
-def check_mix(args: argparse.Namespace) -> None:
-    """Raises ValueError where --mix has not a number for each set."""
-    if args.mix and len(args.mix) != len(args.dataset_path):
-        raise ValueError(f"--mix: {len(args.dataset_path)} numbers wanted, one a set; {len(args.mix)} came")
+def check_mix(args: argparse.Namespace, more: int = 0) -> None:
+    """Raises ValueError where --mix has not a number for each set; `more`: sets beside those of --dataset_path."""
+    wanted = len(args.dataset_path) + more
+    if args.mix and len(args.mix) != wanted:
+        beside = f" and {more} of --digits" if more else ""
+        raise ValueError(f"--mix: {wanted} numbers wanted, one a set{beside}; {len(args.mix)} came")
 
 
 def training_parser(
@@ -97,8 +99,9 @@ def training_parser(
             nargs="+",
             type=Path,
             default=[],
-            metavar="JSONL",
-            help="single digits that are exchanged with those of displays: manifests with image, split and reading",
+            metavar="JSONL" if name != "lines" else "PATH",
+            help="single digits that are exchanged with those of displays: manifests with image, split and reading"
+            + ("; or, for lines, folders in MNIST's form to draw rows of digits from" if name == "lines" else ""),
         )
     add("--network", metavar="JSON", help='changes to the network, as a file or text: {"fpn_channels": 96}')
     add("--output", type=Path, default=Path("retinanet") / f"{name}.keras", help="best weights (default: %(default)s)")

@@ -130,12 +130,10 @@ def _sample(image: UInt8, matrix: np.ndarray, size: tuple[int, int], rng: Rng, w
             image, matrix, (size[1], size[0]), flags=cv2.INTER_LINEAR, borderMode=border, borderValue=colour
         )
         return np.asarray(view, np.uint8)
-    x, y = np.meshgrid(np.arange(size[1], dtype=np.float64), np.arange(size[0], dtype=np.float64))
+    x, y = np.arange(size[1], dtype=np.float32), np.arange(size[0], dtype=np.float32)[:, None]
     phase, periods = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 3)
-    y = y + rng.normal(0, wave) * np.sin(phase + periods * 2 * np.pi * x / size[1])
-    back = np.linalg.inv(matrix)
+    y = y + np.float32(rng.normal(0, wave)) * np.sin(np.float32(phase) + np.float32(periods * 2 * np.pi / size[1]) * x)
+    back = np.linalg.inv(matrix).astype(np.float32)
     u, v, s = (back[i, 0] * x + back[i, 1] * y + back[i, 2] for i in range(3))
-    view = cv2.remap(
-        image, (u / s).astype(np.float32), (v / s).astype(np.float32), cv2.INTER_LINEAR, None, border, colour
-    )
+    view = cv2.remap(image, u / s, v / s, cv2.INTER_LINEAR, None, border, colour)
     return np.asarray(view, np.uint8)

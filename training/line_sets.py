@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from reader.image import resize
 from reader.types import UInt8
@@ -35,6 +37,25 @@ class LineSample:
     image: UInt8
     text: str
     name: str
+
+
+@dataclass(frozen=True)
+class DrawnLines:
+    """Lines that are not stored but drawn: another one in every view.
+
+    Attributes:
+        draw: generator -> (H, W, 3) uint8 RGB picture of a line, and its text.
+        longest: characters of the longest line.
+        alphabet: the characters that occur.
+        name: where they are from.
+        size: how many stored lines they are worth, where nobody says how often they are to be drawn.
+    """
+
+    draw: Callable[[np.random.Generator], tuple[UInt8, str]]
+    longest: int
+    alphabet: str
+    name: str
+    size: int = 1
 
 
 def load_lines(paths: Sequence[str | Path], split: str, max_height: int | None = None) -> list[LineSample]:

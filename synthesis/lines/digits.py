@@ -12,7 +12,6 @@ import numpy as np
 
 from reader.types import UInt8
 from synthesis.lines.strokes import DIGITS, Line
-from training.line_augment import random_linear
 
 Rng = np.random.Generator
 
@@ -155,22 +154,6 @@ class DigitBank:
     def tile(self, rng: Rng, digit: int) -> UInt8:
         """A picture of that digit with its margins, (h, w) uint8 ink; not to be written to."""
         return self.images[int(self.places[digit][int(rng.integers(len(self.places[digit])))])]
-
-    def bent_tile(self, rng: Rng, digit: int) -> UInt8:
-        """A picture of that digit with its margins as the hand might have written it another time, (h, w) uint8 ink.
-
-        Turned, slanted, stretched a little, and bent elastically (Simard, Steinkraus and Platt 2003).
-        """
-        tile = self.tile(rng, digit)
-        h, w = tile.shape
-        linear = random_linear(rng, turn=0.09, slant=0.1, scale=0.07)
-        y, x = np.mgrid[:h, :w].astype(np.float32)
-        # A few pushes on a coarse grid, smoothly between: neighbouring strokes go the same way.
-        pushes = rng.normal(0, rng.uniform(0, 0.04) * h, (2, 5, 5)).astype(np.float32)
-        bend_x, bend_y = (cv2.resize(push, (w, h), interpolation=cv2.INTER_CUBIC) for push in pushes)
-        from_x = linear[0, 0] * (x - w / 2) + linear[0, 1] * (y - h / 2) + w / 2 + bend_x
-        from_y = linear[1, 0] * (x - w / 2) + linear[1, 1] * (y - h / 2) + h / 2 + bend_y
-        return cv2.remap(tile, from_x.astype(np.float32), from_y.astype(np.float32), cv2.INTER_LINEAR)
 
     def digit(self, rng: Rng, digit: int, hand: Hand, height: int) -> UInt8:
         """A picture of that digit, cut, at a height in px, with a hand's slant and a pen about as wide as its."""

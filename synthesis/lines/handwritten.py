@@ -8,6 +8,7 @@ import numpy as np
 from reader.image import through_jpeg
 from reader.types import UInt8
 from synthesis.lines import degrade
+from synthesis.lines.digit_rows import DigitRows
 from synthesis.lines.digits import DigitBank, Hand, pen_digit, random_hand
 from synthesis.lines.glyphs import lay
 from synthesis.textures import texture
@@ -212,14 +213,7 @@ def _tiles(rng: Rng, text: str, digits: DigitBank | None) -> UInt8:
         ink = _number(rng, text, random_hand(rng), 20, None)
         ink = cv2.copyMakeBorder(ink, *(int(value) for value in rng.integers(2, 7, 4)), cv2.BORDER_CONSTANT, value=0)
     else:
-        # Bent, for a network learns the pictures of a set by heart sooner than what is common to their digits.
-        tiles = [source.bent_tile(rng, int(c)) for c in text]
-        step = rng.uniform(15, 29)
-        lefts = [round(i * step + (rng.normal(0, 1) if i else 0)) for i in range(len(tiles))]
-        drop = rng.integers(0, 5, len(tiles)) if rng.random() < 0.4 else np.full(len(tiles), 2)
-        ink = np.zeros((tiles[0].shape[0] + 4, lefts[-1] + tiles[0].shape[1] + 2), np.uint8)
-        for tile, left, top in zip(tiles, lefts, drop, strict=True):
-            lay(ink, tile, left, int(top))
+        ink = DigitRows(source).ink(rng, text)
     if rng.random() < 0.3:
         scale = rng.uniform(1.0, 2.0)
         ink = cv2.resize(ink, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
