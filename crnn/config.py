@@ -25,7 +25,9 @@ class LineConfig:
         pattern: what a line looks like, see `reader.line_pattern`; None for anything.
         channels: of the six convolutions; the height halves after the first, second, fourth, the width after the first
             and second.
-        column: channels of a column of the last map, all its height together, as the recurrent layers get it.
+        column: channels of a column of the last map, all its height together.
+        context: columns that a convolution along the line looks at together, an odd number, so that a character is seen
+            whole before it is named; 0 for no such convolution.
         rnn: "lstm" or "gru".
         units: of each direction of a recurrent layer.
         layers: recurrent layers, one upon another; 0 for none.
@@ -40,6 +42,7 @@ class LineConfig:
     pattern: str | None = None
     channels: tuple[int, ...] = (24, 48, 96, 96, 128, 128)
     column: int = 160
+    context: int = 0
     rnn: str = "lstm"
     units: int = 128
     layers: int = 2
@@ -58,6 +61,8 @@ class LineConfig:
             raise ValueError(f"channels: 6 whole numbers of at least 1 wanted; {self.channels} came")
         if self.max_length > self.steps:
             raise ValueError(f"max_length: at most {self.steps}, the network's steps; {self.max_length} came")
+        if self.context < 0 or (self.context and self.context % 2 == 0):
+            raise ValueError(f"context: 0 or an odd number wanted; {self.context} came")
         for name, least in (("column", 1), ("units", 1), ("layers", 0), ("max_length", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: at least {least} wanted; {getattr(self, name)} came")

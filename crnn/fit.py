@@ -29,8 +29,7 @@ from training.run import Weighted, chances
 Stored = LineSample | Stage2Sample
 Sample = Stored | DrawnLines
 #: The part of a configuration that weights depend on; the classes, by the alphabet, can be taken over one by one.
-_SEEING = ("input_size", "channels", "column")
-_SHAPE = (*_SEEING, "rnn", "units", "layers")
+_SHAPE = ("input_size", "channels", "column", "context", "rnn", "units", "layers")
 #: More exchanged drums than stage 2 learns from: rows of digits must not be learnt by heart. And displays upside down,
 #: on which the network sees no text: that is how the reader finds out that it cut one out so.
 DISPLAY_AUGMENTATION = Stage2Augmentation(exchange=0.6, turned=0.08)
@@ -70,8 +69,7 @@ def fit_lines(
         network = build(config)
         if initial is not None:
             source, came = load(initial)
-            recurrent = came.layers and config.layers
-            check_same(came, config, f"--initial_weights: {initial}", _SHAPE if recurrent else _SEEING)
+            check_same(came, config, f"--initial_weights: {initial}", _shared_keys(came, config))
             take_over(network, config, source, came)
         return network
 
@@ -219,11 +217,18 @@ def check_same(came: LineConfig, wanted: LineConfig, what: str, keys: Sequence[s
             raise ValueError(f"{what} has a network with {key} {one[key]!r}; {other[key]!r} wanted")
 
 
-def take_over(network: keras.Model, config: LineConfig, source: keras.Model, came: LineConfig) -> None:
-    """Copies weights from a network of the same shape, though one of them may be without recurrent layers.
+def _shared_keys(came: LineConfig, wanted: LineConfig) -> tuple[str, ...]:
+    """What must be the same in two networks: of recurrent layers or of a context nothing, if one network has none."""
+    both = {"context": came.context and wanted.context}
+    both |= dict.fromkeys(("rnn", "units", "layers"), came.layers and wanted.layers)
+    return tuple(key for key in _SHAPE if both.get(key, True))
 
-    Recurrent layers that are new begin unheard: the answers stay those of what the columns show. Classes go by their
-    characters. New classes stay as they are, but decimals begin as the digits that they look like.
+
+def take_over(network: keras.Model, config: LineConfig, source: keras.Model, came: LineConfig) -> None:
+    """Copies weights from a network of the same shape, though either may be without context or recurrent layers.
+
+    Those that are new begin unheard: the answers stay what they were. Classes go by their characters. New classes stay
+    as they are, but decimals begin as the digits that they look like.
     """
     last, before = network.get_layer("logits"), source.get_layer("logits")
     kernel, bias = (np.array(values) for values in last.get_weights())  # (units, classes), (classes,)
@@ -232,12 +237,27 @@ def take_over(network: keras.Model, config: LineConfig, source: keras.Model, cam
     for layer in network.layers:
         if layer is not last and layer.name in known:
             layer.set_weights(known[layer.name].get_weights())
-    shared_rows = min(len(kernel), len(old_kernel))
-    kernel[shared_rows:] = 0
-    old_kernel = old_kernel[:shared_rows]
     like = {c: c if c in came.alphabet else c.translate(WHOLE) for c in config.alphabet}
     shared = [c for c in config.alphabet if like[c] in came.alphabet]
     to = [0, *(config.alphabet.index(c) + 1 for c in shared)]
     origin = [0, *(came.alphabet.index(like[c]) + 1 for c in shared)]
-    kernel[:shared_rows, to], bias[to] = old_kernel[:, origin], old_bias[origin]
+    bias[to] = old_bias[origin]
+    old_parts = _heard(came)
+    for part, rows in _heard(config).items():
+        old_rows = old_kernel[old_parts[part]]
+        if not len(old_rows):
+            kernel[rows] = 0
+        elif rows.stop > rows.start:
+            kernel[rows, to] = old_rows[:, origin]
     last.set_weights([kernel, bias])
+
+
+def _heard(config: LineConfig) -> dict[str, slice]:
+    """The rows of the classes' kernel that listen to each part of a network; empty for a part that it has not."""
+    sizes = {
+        "column": config.column,
+        "context": config.column if config.context else 0,
+        "read": 2 * config.units if config.layers else 0,
+    }
+    ends = itertools.accumulate(sizes.values())
+    return {part: slice(end - size, end) for (part, size), end in zip(sizes.items(), ends, strict=True)}

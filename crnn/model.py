@@ -28,21 +28,40 @@ def build(config: LineConfig) -> keras.Model:
     x = layers.Reshape((config.steps, config.input_size[0] // 8 * config.channels[-1]), name="flat_columns")(x)
     x = layers.Dense(config.column, activation="relu", name="column")(x)  # (B, T, column)
     seen = x
+    if config.context:
+        seen = layers.Concatenate(name="seen_with_context")([seen, _along(seen, config)])  # (B, T, 2 * column)
     kind = {"lstm": layers.LSTM, "gru": layers.GRU}[config.rnn]
     for index in range(config.layers):
         x = layers.Dropout(config.dropout, name=f"dropout{index}")(x)
         # In float32: 64 steps of rounding to 8 bits of mantissa add up, and nothing is gained in time.
         cell = kind(config.units, return_sequences=True, dtype="float32", name=f"{config.rnn}{index}")
         x = layers.Bidirectional(cell, dtype="float32", name=f"both_ways{index}")(x)  # (B, T, 2 * units)
+    # What each column shows goes to the classes directly too: without that, training stands still for thousands of
+    # batches before the recurrent layers pass anything on.
     if config.layers:
-        # What each column shows goes to the classes directly too: without that, training stands still for thousands of
-        # batches before the recurrent layers pass anything on.
-        x = layers.Concatenate(name="seen_and_read")(
-            [layers.Activation("linear", dtype="float32", name="seen")(seen), x]
-        )
+        seen = layers.Activation("linear", dtype="float32", name="seen")(seen)
+        x = layers.Concatenate(name="seen_and_read")([seen, x])
+    else:
+        x = seen
     x = layers.Dropout(config.dropout, name="dropout_last")(x)
     x = layers.Dense(len(config.alphabet) + 1, dtype="float32", name="logits")(x)  # (B, T, classes)
     return keras.Model(image, {"logits": x}, name="line")
+
+
+def _along(x: Any, config: LineConfig) -> Any:
+    """Columns (B, T, C) -> (B, T, C), each with what stands beside it."""
+    x = layers.Reshape((1, config.steps, config.column), name="context_row")(x)
+    x = layers.Conv2D(
+        config.column,
+        (1, config.context),
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name="context_conv",
+    )(x)
+    x = FusedBatchNormalization(momentum=0.97, epsilon=1e-3, name="context_bn")(x)
+    x = layers.ReLU(name="context_relu")(x)
+    return layers.Reshape((config.steps, config.column), name="context")(x)
 
 
 def _conv(x: Any, filters: int, name: str) -> Any:

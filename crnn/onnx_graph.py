@@ -56,6 +56,15 @@ def _columns(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
 
 
 def _flatten(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
+    """Columns that lose their height, (N, T, h, C) to (N, T, h * C), or that become a map of one row and back."""
+    if len(tensor.shape) == 4:  # (N, T, C) to the map (N, 1, T, C), which is (N, C, 1, T) in the graph
+        turned = graph.add("Transpose", [graph.value(inputs[0])], f"{layer.name}_turned", perm=[0, 2, 1])
+        shape = graph.constant(f"{layer.name}_shape", [0, tensor.shape[3], 1, tensor.shape[2]], np.int64)
+        return graph.add("Reshape", [turned, shape], value_name(layer, tensor))
+    if inputs[0].shape[1] == 1:
+        shape = graph.constant(f"{layer.name}_shape", [0, tensor.shape[2], tensor.shape[1]], np.int64)
+        row = graph.add("Reshape", [graph.value(inputs[0]), shape], f"{layer.name}_channels_first")
+        return graph.add("Transpose", [row], value_name(layer, tensor), perm=[0, 2, 1])
     shape = graph.constant(f"{layer.name}_shape", [0, *tensor.shape[1:]], np.int64)
     return graph.add("Reshape", [graph.value(inputs[0]), shape], value_name(layer, tensor))
 

@@ -90,8 +90,12 @@ def _places(name: str, config: LineConfig, wide: LineConfig) -> tuple[np.ndarray
         rows = np.arange(config.input_size[0] // 8)[:, None] * new[-1]
         return (rows + np.arange(old[-1])).ravel(), seen
     if name == "logits":
+        shown = np.concatenate([seen, wide.column + seen]) if config.context else seen
+        before = wide.column * (2 if config.context else 1)
         classes = np.arange(len(config.alphabet) + 1)
-        return np.concatenate([seen, wide.column + read]) if config.layers else seen, classes
+        return np.concatenate([shown, before + read]) if config.layers else shown, classes
+    if name.startswith("context"):
+        return seen, seen
     return (seen if name == "both_ways0" else read), np.arange(config.units)
 
 

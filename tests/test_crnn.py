@@ -48,7 +48,7 @@ def test_every_task_has_a_network_of_its_shape(task):
     assert LineConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
-@pytest.mark.parametrize("changes", [{}, {"rnn": "gru"}, {"layers": 0}, {"layers": 1}, {"fit": "pad"}])
+@pytest.mark.parametrize("changes", [{}, {"rnn": "gru"}, {"layers": 0}, {"layers": 1}, {"context": 3}, {"fit": "pad"}])
 def test_the_network_gives_raw_logits_a_step_every_four_pixels(changes):
     network = build(task_config("code", {**CODE.to_dict(), **changes}))
     assert network.input_shape == (None, 16, 32, 3)
@@ -67,6 +67,7 @@ def test_the_network_gives_raw_logits_a_step_every_four_pixels(changes):
         ({"channels": [8]}, "channels"),
         ({"max_length": 9}, "at most 8"),
         ({"units": 0}, "units"),
+        ({"context": 2}, "context: 0 or an odd number wanted; 2 came"),
         ({"dropout": 1.0}, "dropout"),
         ({"colour": "red"}, "unknown keys"),
     ],
@@ -172,16 +173,21 @@ def test_decimals_begin_as_the_digits_that_they_look_like():
     np.testing.assert_array_equal(kernel, was[:, [0, 2, 1, 2, 1]])
 
 
-def test_recurrent_layers_come_later_and_begin_unheard():
-    columns, whole = replace(CODE, layers=0), replace(CODE, dropout=0.4)
-    source, network = randomised(build(columns)), build(whole)
-    take_over(network, whole, source, columns)
+@pytest.mark.parametrize(
+    ("fewer", "more"),
+    [({"layers": 0}, {}), ({}, {"context": 3}), ({"layers": 0}, {"context": 5}), ({"layers": 0, "context": 3}, {})],
+)
+def test_parts_of_a_network_come_later_and_begin_unheard(fewer, more):
+    small = replace(CODE, **fewer)
+    large = replace(CODE, **{**fewer, "layers": 2, **more})
+    source, network = randomised(build(small)), build(large)
+    take_over(network, large, source, small)
     views = np.random.default_rng(1).integers(0, 256, (2, 16, 32, 3), np.uint8)
     wanted = source.predict(views, verbose=0)["logits"]
     np.testing.assert_allclose(network.predict(views, verbose=0)["logits"], wanted, atol=1e-5)
-    # And back: what the recurrent layers said is left out.
-    again = build(columns)
-    take_over(again, columns, network, whole)
+    # And back: what is not wanted is left out.
+    again = build(small)
+    take_over(again, small, network, large)
     np.testing.assert_allclose(again.predict(views, verbose=0)["logits"], wanted, atol=1e-5)
 
 
@@ -229,7 +235,7 @@ def test_weaker_augmentation_changes_a_line_less():
     assert change(0) < 0.5 * change(0.4) < 0.5 * change(1)
 
 
-@pytest.mark.parametrize("changes", [{}, {"rnn": "gru"}, {"layers": 0}])
+@pytest.mark.parametrize("changes", [{}, {"rnn": "gru"}, {"layers": 0}, {"context": 3}, {"layers": 0, "context": 5}])
 def test_exports_answer_as_keras_does(changes, tmp_path):
     network = randomised(build(task_config("code", {**CODE.to_dict(), **changes})))
     batch = np.random.default_rng(0).integers(0, 256, (3, 16, 32, 3), np.uint8)

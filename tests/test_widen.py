@@ -25,7 +25,9 @@ def pictures():
     return np.random.default_rng(3).integers(0, 256, (3, 16, 32, 3)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("changes", [{}, {"rnn": "gru"}, {"layers": 0}, {"layers": 1}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"rnn": "gru"}, {"layers": 0}, {"layers": 1}, {"context": 3}, {"layers": 0, "context": 5}]
+)
 def test_a_wider_network_answers_the_same(changes):
     network, config = narrow(**changes)
     wide = widen.widen(network, config, dataclasses.replace(config, **WIDE))
