@@ -112,11 +112,11 @@ def train(args: argparse.Namespace) -> keras.callbacks.History:
     from crnn.sheets import watchers
 
     weights = args.mix or [*(float(len(s)) for s in sets), *(float(d.size) for d in drawn)]
-    rest = weights[len(sets) :]
+    weights, rest = weights[: len(sets)], weights[len(sets) :]
     if args.balance:
-        sets, weights = balanced(sets, weights[: len(sets)], args.balance)
-    stored = [Weighted(s, w) for s, w in zip(sets, weights, strict=False)]
-    weighted = [*stored, *(Weighted([d], w) for d, w in zip(drawn, rest, strict=True))]
+        sets, weights = balanced(sets, weights, args.balance)
+    sets = [*sets, *([one] for one in drawn)]
+    weighted = [Weighted(s, w) for s, w in zip(sets, [*weights, *rest], strict=True)]
     run = run_config(args, args.task, sum(len(s) for s in sets))
     return fit.fit_lines(
         weighted,
