@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crnn.config import TASKS, LineConfig, task_config
-from synthesis.lines.digit_rows import LONGEST, DigitRows
-from synthesis.lines.digits import DigitError
 from training import datasets, workers
 from training.datasets import load_stage2
+from training.digit_rows import LONGEST, DigitRows
 from training.flags import check_mix, network_changes, run_config
+from training.idx_digits import DigitError
 from training.labelstudio import DatasetError
 from training.line_augment import augmentation_of
 from training.line_sets import DrawnLines, LineSample, load_lines

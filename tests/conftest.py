@@ -57,7 +57,8 @@ def idx(tmp_path_factory):
     """A folder in MNIST's form: 40 pictures 28 x 28, labels 0 to 9 in turn."""
     import cv2
 
-    from synthesis.lines.digits import IMAGES_FILE, LABELS_FILE, pen_digit, random_hand
+    from synthesis.lines.digits import pen_digit, random_hand
+    from training.idx_digits import IMAGES_FILE, LABELS_FILE
 
     folder = tmp_path_factory.mktemp("idx")
     images = np.zeros((40, 28, 28), np.uint8)

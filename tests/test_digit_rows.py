@@ -11,9 +11,9 @@ import train_lines
 from crnn.config import task_config
 from crnn.fit import check_lines, examples
 from crnn.release import load
-from synthesis.lines import digit_rows
-from synthesis.lines.digit_rows import DigitRows
-from synthesis.lines.digits import DigitBank
+from training import digit_rows
+from training.digit_rows import DigitRows
+from training.idx_digits import IdxDigits
 from training.line_augment import augmentation_of
 from training.line_sets import DrawnLines
 from training.tfds_writer import LINES_NAME
@@ -26,7 +26,7 @@ def bars():
     images = np.zeros((10, 28, 28), np.uint8)
     for digit in range(10):
         images[digit, 4 + 2 * digit : 6 + 2 * digit, 4:24] = 255
-    return DigitBank(images, tuple(np.array([digit]) for digit in range(10)))
+    return IdxDigits(images, tuple(np.array([digit]) for digit in range(10)))
 
 
 def test_digits_stand_side_by_side_in_the_order_of_the_text(monkeypatch):

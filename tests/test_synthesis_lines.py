@@ -18,13 +18,14 @@ import synthesize
 from reader.line_settings import ALPHABETS, LINE_TASKS, PROVINCES
 from synthesis.lines import MAKERS, degrade, make_line
 from synthesis.lines.captcha import _generator, _package, _word
-from synthesis.lines.digits import IMAGES_FILE, LABELS_FILE, DigitBank, DigitError, pen_digit, random_hand
+from synthesis.lines.digits import DigitBank, pen_digit, random_hand
 from synthesis.lines.glyphs import glyph
 from synthesis.lines.handwritten import make_handwritten
 from synthesis.lines.plate import _inner, _lefts, _plate
 from synthesis.lines.plate_glyphs import STYLES, plate_glyph
 from synthesis.lines.plate_text import KINDS, random_text
 from synthesis.lines.strokes import DIGITS
+from training.idx_digits import IMAGES_FILE, LABELS_FILE, DigitError
 from training.line_sources import read_sources
 
 #: What a text of each task looks like as a whole.

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
-import struct
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from reader.types import UInt8
 from synthesis.lines.strokes import DIGITS, Line
+from training.idx_digits import IdxDigits
 
 Rng = np.random.Generator
 
-#: Names of the training files; the test files of such a set are for measuring only.
-IMAGES_FILE, LABELS_FILE = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 _SUPER = 2
 
 
@@ -120,40 +116,9 @@ def _cut(mask: UInt8) -> UInt8:
     return mask[y : y + h, x : x + w] if w and h else mask
 
 
-class DigitError(Exception):
-    """A folder of idx files cannot be used; the message is one line."""
-
-
 @dataclass(frozen=True)
-class DigitBank:
-    """Pictures of single digits.
-
-    Attributes:
-        images: (N, h, w) uint8 ink, 255 = full.
-        places: for each digit, the indices of its pictures.
-    """
-
-    images: UInt8 = field(repr=False)
-    places: tuple[np.ndarray, ...] = field(repr=False)
-
-    @classmethod
-    def load(cls, folder: Path) -> DigitBank:
-        """Reads the training files of a set in MNIST's form, packed (.gz) or not.
-
-        Raises:
-            DigitError: a file is missing or is not of that form.
-        """
-        images, labels = _idx(folder, IMAGES_FILE, 3), _idx(folder, LABELS_FILE, 1)
-        if len(images) != len(labels):
-            raise DigitError(f"{folder}: {len(images)} pictures but {len(labels)} labels: wanted as many of both")
-        places = tuple(np.flatnonzero(labels == digit) for digit in range(10))
-        if any(len(of) == 0 for of in places):
-            raise DigitError(f"{folder}: digits without a picture: wanted all of 0 to 9")
-        return cls(images, places)
-
-    def tile(self, rng: Rng, digit: int) -> UInt8:
-        """A picture of that digit with its margins, (h, w) uint8 ink; not to be written to."""
-        return self.images[int(self.places[digit][int(rng.integers(len(self.places[digit])))])]
+class DigitBank(IdxDigits):
+    """Pictures of single digits that hands write with."""
 
     def digit(self, rng: Rng, digit: int, hand: Hand, height: int) -> UInt8:
         """A picture of that digit, cut, at a height in px, with a hand's slant and a pen about as wide as its."""
@@ -170,18 +135,3 @@ class DigitBank:
             thinner = cv2.erode(large, kernel)
             large = cv2.dilate(large, kernel) if change > 0 else (thinner if thinner.max() > 150 else large)
         return _cut(large)
-
-
-def _idx(folder: Path, name: str, axes: int) -> UInt8:
-    """An idx file of uint8 with that many axes."""
-    path = next((folder / f for f in (name, f"{name}.gz") if (folder / f).is_file()), None)
-    if path is None:
-        raise DigitError(f"{folder} has no {name} or {name}.gz")
-    try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        magic, *shape = struct.unpack(f">{1 + axes}I", data[: 4 + 4 * axes])
-        if magic != 0x800 + axes:
-            raise DigitError(f"{path} begins with {magic:#x}: wanted {0x800 + axes:#x}, an idx file of bytes")
-        return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(shape)
-    except (OSError, EOFError, struct.error, ValueError) as error:
-        raise DigitError(f"{path} is no whole idx file: {error}") from error

@@ -14,7 +14,8 @@ from tqdm import tqdm
 from reader.image import encode_png, resize
 from synthesis.batch import SynthesisError, check_folder, in_order, replacing
 from synthesis.lines import MAKERS, make_line
-from synthesis.lines.digits import DigitBank, DigitError
+from synthesis.lines.digits import DigitBank
+from training.idx_digits import DigitError
 from training.preview import Tile, write_sheet
 
 _LABELS, _IMAGES = "labels.csv", "images"

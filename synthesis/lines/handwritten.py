@@ -8,10 +8,10 @@ import numpy as np
 from reader.image import through_jpeg
 from reader.types import UInt8
 from synthesis.lines import degrade
-from synthesis.lines.digit_rows import DigitRows
 from synthesis.lines.digits import DigitBank, Hand, pen_digit, random_hand
 from synthesis.lines.glyphs import lay
 from synthesis.textures import texture
+from training.digit_rows import DigitRows
 
 Rng = np.random.Generator
 

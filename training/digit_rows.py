@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from reader.types import UInt8
-from synthesis.lines.digits import DigitBank
+from training.idx_digits import IdxDigits
 from training.line_augment import random_linear
 
 Rng = np.random.Generator
@@ -33,12 +33,12 @@ class DigitRows:
         digits: the set.
     """
 
-    digits: DigitBank
+    digits: IdxDigits
 
     @classmethod
     def load(cls, folder: Path) -> DigitRows:
-        """Of the training files in a folder; raises DigitError as `DigitBank.load`."""
-        return cls(DigitBank.load(folder))
+        """Of the training files in a folder; raises DigitError as `IdxDigits.load`."""
+        return cls(IdxDigits.load(folder))
 
     def __call__(self, rng: Rng) -> tuple[UInt8, str]:
         """(h, w, 3) uint8 RGB, white on black or the reverse, and its one to eight digits."""
