@@ -7,7 +7,6 @@ of MNIST (idx files): one to eight digits in a row, their pictures overlapping b
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,7 @@ from reader.image import ImageError, load_image
 from reader.line_metrics import LineMeasures
 from reader.lines import LineReader
 from reader.types import UInt8
+from training.idx_digits import DigitError, read_idx
 
 #: Set -> task.
 SETS = {
@@ -106,7 +106,7 @@ def lines_of(folder: Path, split: str) -> Iterator[Line]:
 
 def composed(folder: Path, count: int, seed: int = 0) -> Iterator[Line]:
     """Numbers of one to eight of MNIST's test digits, white on black."""
-    pictures, labels = (_idx(folder / f"t10k-{kind}-ubyte.gz") for kind in ("images-idx3", "labels-idx1"))
+    pictures, labels = read_idx(folder, "t10k-images-idx3-ubyte", 3), read_idx(folder, "t10k-labels-idx1-ubyte", 1)
     rng = np.random.default_rng(seed)
     for _ in range(count):
         chosen = rng.integers(len(labels), size=int(rng.integers(1, 9)))
@@ -115,14 +115,6 @@ def composed(folder: Path, count: int, seed: int = 0) -> Iterator[Line]:
         for left, index in zip(steps, chosen, strict=True):
             row[:, left : left + 28] = np.maximum(row[:, left : left + 28], pictures[index])
         yield np.repeat(row[..., None], 3, axis=2), "".join(str(labels[index]) for index in chosen)
-
-
-def _idx(path: Path) -> np.ndarray:
-    """The array of an idx file: its number of axes and their lengths come first, big-endian."""
-    data = gzip.decompress(path.read_bytes())
-    axes = data[3]
-    shape = np.frombuffer(data, ">u4", axes, 4)
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -155,7 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
             reader = LineReader.load(task, args.models, args.runtime, args.threads)
             found = measure(reader, lines, name, task == "plate")
             print(row(f"{name} (composed)" if name == COMPOSED else name, found), flush=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, DigitError) as error:
         print(f"lines.py: {error}", file=sys.stderr)
         return 1
     return 0

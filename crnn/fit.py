@@ -12,7 +12,7 @@ import numpy as np
 
 from crnn.config import LineConfig
 from crnn.losses import NOT_KNOWN, CtcLoss
-from crnn.model import build
+from crnn.model import build, heard
 from crnn.release import embedded_config, load
 from reader.line_image import prepare
 from reader.metrics import align
@@ -242,22 +242,10 @@ def take_over(network: keras.Model, config: LineConfig, source: keras.Model, cam
     to = [0, *(config.alphabet.index(c) + 1 for c in shared)]
     origin = [0, *(came.alphabet.index(like[c]) + 1 for c in shared)]
     bias[to] = old_bias[origin]
-    old_parts = _heard(came)
-    for part, rows in _heard(config).items():
-        old_rows = old_kernel[old_parts[part]]
-        if not len(old_rows):
+    old_parts = heard(came)
+    for part, rows in heard(config).items():
+        if part in old_parts:
+            kernel[rows, to] = old_kernel[old_parts[part]][:, origin]
+        else:
             kernel[rows] = 0
-        elif rows.stop > rows.start:
-            kernel[rows, to] = old_rows[:, origin]
     last.set_weights([kernel, bias])
-
-
-def _heard(config: LineConfig) -> dict[str, slice]:
-    """The rows of the classes' kernel that listen to each part of a network; empty for a part that it has not."""
-    sizes = {
-        "column": config.column,
-        "context": config.column if config.context else 0,
-        "read": 2 * config.units if config.layers else 0,
-    }
-    ends = itertools.accumulate(sizes.values())
-    return {part: slice(end - size, end) for (part, size), end in zip(sizes.items(), ends, strict=True)}

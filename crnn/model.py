@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import keras
@@ -51,22 +52,24 @@ def build(config: LineConfig) -> keras.Model:
 def _along(x: Any, config: LineConfig) -> Any:
     """Columns (B, T, C) -> (B, T, C), each with what stands beside it."""
     x = layers.Reshape((1, config.steps, config.column), name="context_row")(x)
-    x = layers.Conv2D(
-        config.column,
-        (1, config.context),
-        padding="same",
-        use_bias=False,
-        kernel_initializer="he_normal",
-        name="context_conv",
-    )(x)
-    x = FusedBatchNormalization(momentum=0.97, epsilon=1e-3, name="context_bn")(x)
-    x = layers.ReLU(name="context_relu")(x)
+    x = _conv(x, config.column, "context", (1, config.context))
     return layers.Reshape((config.steps, config.column), name="context")(x)
 
 
-def _conv(x: Any, filters: int, name: str) -> Any:
-    x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv")(
-        x
+def _conv(x: Any, filters: int, name: str, size: tuple[int, int] = (3, 3)) -> Any:
+    convolution = layers.Conv2D(
+        filters, size, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv"
     )
-    x = FusedBatchNormalization(momentum=0.97, epsilon=1e-3, name=f"{name}_bn")(x)
+    x = FusedBatchNormalization(momentum=0.97, epsilon=1e-3, name=f"{name}_bn")(convolution(x))
     return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def heard(config: LineConfig) -> dict[str, slice]:
+    """The rows of the classes' kernel that listen to each part of a network; only the parts that it has, in order."""
+    sizes = {
+        "column": config.column,
+        "context": config.column if config.context else 0,
+        "read": 2 * config.units if config.layers else 0,
+    }
+    ends = itertools.accumulate(sizes.values())
+    return {part: slice(end - size, end) for (part, size), end in zip(sizes.items(), ends, strict=True) if size}

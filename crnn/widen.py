@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 from crnn.config import LineConfig
-from crnn.model import build
+from crnn.model import build, heard
 from crnn.release import ReleaseError, load
 from training.flags import network_changes
 from training.loop import save_atomic
@@ -90,10 +90,8 @@ def _places(name: str, config: LineConfig, wide: LineConfig) -> tuple[np.ndarray
         rows = np.arange(config.input_size[0] // 8)[:, None] * new[-1]
         return (rows + np.arange(old[-1])).ravel(), seen
     if name == "logits":
-        shown = np.concatenate([seen, wide.column + seen]) if config.context else seen
-        before = wide.column * (2 if config.context else 1)
-        classes = np.arange(len(config.alphabet) + 1)
-        return np.concatenate([shown, before + read]) if config.layers else shown, classes
+        parts = [rows.start + (read if part == "read" else seen) for part, rows in heard(wide).items()]
+        return np.concatenate(parts), np.arange(len(config.alphabet) + 1)
     if name.startswith("context"):
         return seen, seen
     return (seen if name == "both_ways0" else read), np.arange(config.units)

@@ -14,9 +14,10 @@ from training.line_augment import random_linear
 
 Rng = np.random.Generator
 
-#: Digits of the longest row; rows of 1 to 8 digits are drawn the more often the longer they are, for they teach more.
+#: Digits of the longest row.
 LONGEST = 8
-_LENGTHS = np.arange(1, LONGEST + 1) / np.arange(1, LONGEST + 1).sum()
+#: Shares of the lengths 1 to 8: the longer, the more digits a picture teaches.
+LENGTHS = np.arange(1, LONGEST + 1) / np.arange(1, LONGEST + 1).sum()
 #: The share of digits that are turned, slanted and scaled, and of rows that are bent, as the hand might have written
 #: them another time: a network learns the pictures of a set by heart sooner than what is common to its digits.
 _BENT = 0.7
@@ -42,7 +43,7 @@ class DigitRows:
 
     def __call__(self, rng: Rng) -> tuple[UInt8, str]:
         """(h, w, 3) uint8 RGB, white on black or the reverse, and its one to eight digits."""
-        count = 1 + int(rng.choice(LONGEST, p=_LENGTHS))
+        count = 1 + int(rng.choice(LONGEST, p=LENGTHS))
         text = "".join(str(digit) for digit in rng.integers(0, 10, count))
         ink = self.ink(rng, text)
         if rng.random() < 0.2:

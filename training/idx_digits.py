@@ -41,7 +41,7 @@ class IdxDigits:
         Raises:
             DigitError: a file is missing or is not of that form.
         """
-        images, labels = _idx(folder, IMAGES_FILE, 3), _idx(folder, LABELS_FILE, 1)
+        images, labels = read_idx(folder, IMAGES_FILE, 3), read_idx(folder, LABELS_FILE, 1)
         if len(images) != len(labels):
             raise DigitError(f"{folder}: {len(images)} pictures but {len(labels)} labels: wanted as many of both")
         places = tuple(np.flatnonzero(labels == digit) for digit in range(10))
@@ -54,8 +54,12 @@ class IdxDigits:
         return self.images[int(self.places[digit][int(rng.integers(len(self.places[digit])))])]
 
 
-def _idx(folder: Path, name: str, axes: int) -> UInt8:
-    """An idx file of uint8 with that many axes."""
+def read_idx(folder: Path, name: str, axes: int) -> UInt8:
+    """An idx file of uint8 with that many axes, packed (.gz) or not.
+
+    Raises:
+        DigitError: it is missing or is not of that form.
+    """
     path = next((folder / f for f in (name, f"{name}.gz") if (folder / f).is_file()), None)
     if path is None:
         raise DigitError(f"{folder} has no {name} or {name}.gz")

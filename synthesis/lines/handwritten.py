@@ -11,6 +11,7 @@ from synthesis.lines import degrade
 from synthesis.lines.digits import DigitBank, Hand, pen_digit, random_hand
 from synthesis.lines.glyphs import lay
 from synthesis.textures import texture
+from training.digit_rows import LENGTHS as ROW_LENGTHS
 from training.digit_rows import DigitRows
 
 Rng = np.random.Generator
@@ -19,8 +20,6 @@ Rng = np.random.Generator
 _LENGTHS = (0.1, 0.24, 0.22, 0.13, 0.1, 0.08, 0.06, 0.07)
 #: The share of numbers that are rows of single digits' pictures, as forms have them, unless told otherwise.
 ROWS = 0.38
-#: Shares of a row's lengths 1 to 8: the longer, the more digits a picture teaches.
-_ROW_LENGTHS = np.arange(1, 9) / 36
 #: Inks (RGB): ballpoint blue and black, pencil, red, felt pen.
 _INKS = ((38, 52, 130), (25, 25, 30), (90, 90, 95), (160, 40, 45), (15, 15, 15))
 #: Printed rules of paper (RGB): blue, grey, red.
@@ -40,7 +39,7 @@ def make_handwritten(rng: Rng, digits: DigitBank | None = None, rows: float | No
     """
     way = rng.random()
     row = rng.random() < (ROWS if rows is None else rows)
-    count = 1 + int(rng.choice(8, p=_ROW_LENGTHS if row else _LENGTHS))
+    count = 1 + int(rng.choice(8, p=ROW_LENGTHS if row else _LENGTHS))
     text = "".join(str(digit) for digit in rng.integers(0, 10, count))
     if row:
         image = _tiles(rng, text, digits)
