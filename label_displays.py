@@ -40,6 +40,7 @@ def main() -> int:
     )
     parser.add_argument("--corners", type=Path, help="JSON of corners by image, for records that have none")
     parser.add_argument("--boxes", type=Path, help="JSON of boxes by image, drawn by hand: they win over all others")
+    parser.add_argument("--readings", type=Path, help="JSON of corrected readings by image: they win over the set's")
     args = parser.parse_args()
     try:
         summary = label_displays(
@@ -53,6 +54,7 @@ def main() -> int:
             tuple(args.kinds),
             args.corners,
             args.boxes,
+            args.readings,
         )
     except (LabelError, OSError, ValueError) as error:
         print(f"label_displays.py: {error}", file=sys.stderr)

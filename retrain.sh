@@ -35,7 +35,8 @@ boxes_of() {
     local name=$1 kind=$2 round=$3 label=$1-$2-$3
     shift 3
     [ -d "$work/labels/$label" ] || $python label_displays.py --manifest "$data/$name/manifest.jsonl" --kinds "$kind" \
-        --out "$work/labels/$label" $(annotated --corners "$name") $(annotated --boxes "$name" _boxes) "$@"
+        --out "$work/labels/$label" $(annotated --corners "$name") $(annotated --boxes "$name" _boxes) \
+        $(annotated --readings "$name" _readings) "$@"
     set_of "$label" "$work/labels/$label/manifest.jsonl" 2
 }
 train() { # train STAGE EPOCHS STEPS BATCH SETS... -- FLAGS

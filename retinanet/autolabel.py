@@ -20,7 +20,7 @@ from reader.symbols import STAGE2_CLASSES
 from reader.types import UInt8
 from training.alignment import Aligned, align, divide, drawn, layouts
 from training.augment import stretch
-from training.jsonl_records import read_boxes, read_corners, with_corners
+from training.jsonl_records import read_boxes, read_corners, read_readings, with_corners, with_reading
 
 
 class LabelError(ValueError):
@@ -52,6 +52,7 @@ def label_displays(
     kinds: tuple[str, ...] = ("full_photo", "display_crop"),
     corners: Path | None = None,
     boxes: Path | None = None,
+    readings: Path | None = None,
 ) -> dict[str, int]:
     """Labels every display of a JSONL set that has a reading, and corners or is a display already.
 
@@ -67,18 +68,20 @@ def label_displays(
             a later split by name then keeps both on the same side.
         corners: file with corners of records that have none, see `training.jsonl_records.read_corners`.
         boxes: file with boxes drawn by hand, see `training.jsonl_records.read_boxes`; they win over all others.
+        readings: file with corrected readings, see `training.jsonl_records.read_readings`; they win over the set's.
 
     Returns:
         Counts: labelled, disagreeing, skipped.
 
     Raises:
         LabelError: the folder exists, or nothing in the set can be labelled.
-        DatasetError: the file of corners or of boxes cannot be understood.
+        DatasetError: the file of corners, of boxes or of readings cannot be understood.
     """
     if out.exists():
         raise LabelError(f"{out} exists; a new folder is wanted")
-    noted, hand_drawn = read_corners(corners), read_boxes(boxes)
-    records = [with_corners(json.loads(line), noted) for line in manifest.read_text().splitlines() if line.strip()]
+    noted, hand_drawn, corrected = read_corners(corners), read_boxes(boxes), read_readings(readings)
+    lines = [line for line in manifest.read_text().splitlines() if line.strip()]
+    records = [with_reading(with_corners(json.loads(line), noted), corrected) for line in lines]
     cuts = list(_cuts(manifest.parent, [r for r in records if _wanted(r, splits, kinds)]))
     if not cuts:
         raise LabelError(f"{manifest}: no record of the splits {splits} has a reading and corners (or is a display)")

@@ -68,6 +68,27 @@ def test_boxes_drawn_by_hand_win_and_lie_where_they_were_drawn(folder, image):
     assert all(digits[3][2] < area[0] < digits[4][0] < digits[4][2] < area[2] for area in areas)
 
 
+def test_corrected_readings_win(folder, monkeypatch, capsys):
+    (folder / "readings.json").write_text(json.dumps({"a.png": "0045.6", "n.png": "1"}))
+    words = ["--manifest", "manifest.jsonl", "--out", "out", "--exact", "--readings", "readings.json"]
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.argv", ["label_displays.py", *words])
+    assert main() == 0 and json.loads(capsys.readouterr().out) == {"labelled": 1}
+    record = records_of(folder / "out")["crops/a.jpg"]
+    assert record["reading"] == "0045.6"
+    assert [box[4] for box in record["boxes"]] == [*"00456", "floatp"]
+
+
+def test_readings_that_are_none_are_one_line(folder, monkeypatch, capsys):
+    (folder / "readings.json").write_text('{"a.png": 12}')
+    words = ["--manifest", "manifest.jsonl", "--out", "out", "--readings", "readings.json"]
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.argv", ["label_displays.py", *words])
+    assert main() == 1
+    said = capsys.readouterr().err.strip()
+    assert len(said.splitlines()) == 1 and "readings such as" in said and not (folder / "out").exists()
+
+
 @pytest.mark.parametrize(
     "content",
     ["[", "[]", '{"a.png": []}', '{"a.png": [[1, 2, 3, 4]]}', '{"a.png": [[1, 2, 3, 4, "x"]]}',
