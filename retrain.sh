@@ -85,6 +85,9 @@ made displays741 displays 12000 741 --kind analog
 made made743 meters 1600 743
 made displays751 displays 10000 751 --kind analog
 made displays761 displays 12000 761 --kind analog
+made displays771 displays 12000 771 --kind analog
+made lcds772 displays 8000 772 --kind digital
+made made773 meters 1600 773
 for stage in 1 2; do
     [ -d "$work/sets/made/meter_values_dataset_stage$stage" ] || $python make_dataset.py "stage$stage" \
         --labels "$work/made/stage$stage/labels.json" --images "$work/made/stage$stage/images" --out "$work/sets/made" \
@@ -95,11 +98,11 @@ for name in made101 made102 made201 made202 scenes7 scenes8 scenes203; do
         --labels "$work/$name/stage1/labels.json" \
         --images "$work/$name/stage1/images" --out "$work/sets/$name" --split 0.97 0.03 0 --size 640
 done
-# The photos of seeds 201, 401, 512, 612, 713, 723, 733 and 743 show their displays to the readers, those of 401 and later
-# to them alone.
-for name in made201 made401 made512 made612 made713 made723 made733 made743 displays displays12 displays211 displays311 \
-    displays511 displays611 displays711 lcds712 displays721 lcds722 displays731 lcds732 displays741 displays751 \
-    displays761; do
+# The photos of seeds 201, 401, 512, 612, 713, 723, 733, 743 and 773 show their displays to the readers, those of 401 and
+# later to them alone.
+for name in made201 made401 made512 made612 made713 made723 made733 made743 made773 displays displays12 displays211 \
+    displays311 displays511 displays611 displays711 lcds712 displays721 lcds722 displays731 lcds732 displays741 displays751 \
+    displays761 displays771 lcds772; do
     [ -d "$work/sets/$name/meter_values_dataset_stage2" ] || $python make_dataset.py stage2 \
         --labels "$work/$name/stage2/labels.json" --images "$work/$name/stage2/images" --out "$work/sets/$name" \
         --split 0.97 0.03 0
@@ -128,6 +131,7 @@ more="$more $s/displays711 $s/lcds712 $s/made713"
 # Since drums have decimals in windows of their own.
 framed="$s/displays731 $s/lcds732 $s/made733 $s/displays741 $s/made743 $s/displays751"
 newest="$s/displays721 $s/lcds722 $s/made723" # of the display reader and the point network alone
+last="$s/displays771 $s/lcds772 $s/made773"
 lcds="$s/yuva_eb_lcd_electric-full_photo-1 $s/renjith_lcd_electric-display_crop-1"
 round() { # round NUMBER [MODEL]: labels of the four sets, first by even division, then by the network so far
     local model=${2:+--model $2 --tolerated 4}
@@ -142,8 +146,8 @@ round 1 "$work/stage2.keras"
 # Even division does not fit LCDs: they come in when a network finds their digits.
 boxes_of yuva_eb_lcd_electric full_photo 1 --exact --model "$work/stage2.keras" --tolerated 4
 boxes_of renjith_lcd_electric display_crop 1 --exact --model "$work/stage2.keras" --tolerated 4
-mix="1.4 1.2 0.3 0.6 0.5 0.2 0.8 0.8 0.7 0.35 0.8 1.4 0.8 1.2 0.8 1.2 0.8 1.4 0.8 0.8 0.8 0.5"
-stage2 461 "$mix 0.17 0.23 0.21 0.12 0.09 0.12" $(displays 1) $lcds $more $framed
+mix="1.43 1.24 0.31 0.61 0.55 0.22 0.72 0.72 0.63 0.4 0.91 1.27 0.72 1.08 0.72 1.08 0.72 1.27 0.72 0.72 0.72 0.45"
+stage2 510 "$mix 0.15 0.21 0.19 0.11 0.08 0.11 0.37 0.34 0.28" $(displays 1) $lcds $more $framed $last
 
 # The line readers: line TASK EPOCHS MADE "FOLDERS" "MIX" [FLAGS]; MADE made lines, drawn with the mix's last weight
 line() {
