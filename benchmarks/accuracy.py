@@ -45,7 +45,9 @@ EXAMPLES = """examples:
 def measure(reader: MeterReader, folder: Path, chosen: Iterable[dict[str, Any]], failures: Path | None) -> SetResult:
     """Reads every record in every way; a broken picture is left out with a line on stderr."""
     result = SetResult()
-    alone = MeterReader(reader.stage1, reader.stage2, reader.bundle, 0.0) if reader.line is not None else None
+    alone = None
+    if reader.line is not None:
+        alone = MeterReader(reader.stage1, reader.stage2, reader.bundle, 0.0, sharpener=reader.sharpener)
     for record in tqdm(list(chosen), desc=folder.name, unit="photo", leave=False, disable=None):
         try:
             photo = open_photo(folder / record["image"])

@@ -142,8 +142,7 @@ def held_out(sets: Sequence[Path]) -> set[str]:
 
 
 def _with(reader: MeterReader, calibration: Calibration) -> MeterReader:
-    bundle = replace(reader.bundle, calibration=calibration)
-    return MeterReader(reader.stage1, reader.stage2, bundle, line=reader.line, points=reader.points)
+    return reader.with_bundle(replace(reader.bundle, calibration=calibration))
 
 
 def _seen(

@@ -144,8 +144,7 @@ def told_by(reader: MeterReader, display: Stage2Sample, rng: np.random.Generator
 def _looking(reader: MeterReader) -> MeterReader:
     """The reader, made to look at the signs whatever they weigh so far."""
     joint = replace(reader.bundle.joint, point_slip=SLIP, signs={"none": 0.0, **reader.bundle.joint.signs})
-    bundle = replace(reader.bundle, joint=joint)
-    return MeterReader(reader.stage1, reader.stage2, bundle, line=reader.line, points=reader.points)
+    return reader.with_bundle(replace(reader.bundle, joint=joint))
 
 
 def fit_weights(known: Sequence[Told]) -> dict[str, float]:

@@ -73,6 +73,7 @@ def network_of(engine: str, folder: Path, files: Mapping[str, str]) -> Network:
 def meter_reader(engine: str, folder: Path, keras_files: dict[str, Path]) -> MeterReader:
     """The meter reader of an engine, with what the bundle has to read displays as lines and to look at the gaps."""
     from reader.bundle import load_bundle
+    from reader.corners import CornerSharpener
     from reader.gaps import PointReader
     from reader.pipeline import DISPLAY_TASK, MeterReader
 
@@ -88,6 +89,11 @@ def meter_reader(engine: str, folder: Path, keras_files: dict[str, Path]) -> Met
             from points.release import load
 
             reader.points = PointReader(KerasLines(load(keras_files["point"])[0]), bundle.point)
+        if bundle.corners is not None and "corners" in keras_files:
+            from corners.release import load as load_corners
+            from crnn.runtime import KerasLines
+
+            reader.sharpener = CornerSharpener(KerasLines(load_corners(keras_files["corners"])[0]), bundle.corners)
         return reader
     stage1, stage2 = (network_of(engine, folder, stage.files) for stage in (bundle.stage1, bundle.stage2))
     line: LineReader | None = None
@@ -96,7 +102,10 @@ def meter_reader(engine: str, folder: Path, keras_files: dict[str, Path]) -> Met
     points = None
     if line is not None and bundle.point is not None:
         points = PointReader(network_of(engine, folder, bundle.point.files), bundle.point)
-    return MeterReader(stage1, stage2, bundle, line=line, points=points)
+    sharpener = None
+    if bundle.corners is not None:
+        sharpener = CornerSharpener(network_of(engine, folder, bundle.corners.files), bundle.corners)
+    return MeterReader(stage1, stage2, bundle, line=line, points=points, sharpener=sharpener)
 
 
 def line_reader(engine: str, folder: Path, bundle: Bundle, task: str, keras_files: dict[str, Path]) -> LineReader:

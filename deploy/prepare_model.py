@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from reader.bundle import PointSettings
+    from reader.bundle import CornersSettings, PointSettings
+    from reader.corners import CornerSharpener
     from reader.gaps import PointReader
     from reader.line_settings import LineSettings
     from reader.lines import LineReader
@@ -72,6 +73,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add("--lines", type=Path, metavar="DIR", help="line readers, TASK.keras (default: crnn/ here, else the one above)")
     add("--point", type=Path, metavar="FILE", help="(default: points/point.keras here, else the one above)")
+    add("--corners", type=Path, metavar="FILE", help="(default: corners/corners.keras here, else the one above)")
     add("--no_lines", action="store_true", help="no line readers: meters' displays are read by stage 2 alone then")
     add("--settings", type=Path, metavar="FILE", help="bundle.json with thresholds and calibration to take over")
     return parser.parse_args(arguments)
@@ -88,10 +90,12 @@ def main(arguments: list[str] | None = None) -> int:
             if not path.is_file():
                 raise FileNotFoundError(f"{path}: no such file; train_stage1.py and train_stage2.py make them")
         lines = {} if flags.no_lines else find_lines(flags.lines)
-        point = None if flags.no_lines else find_point(flags.point)  # weighed beside the line reader only
+        point = None if flags.no_lines else find_small("point", "points", flags.point)  # beside the line reader only
+        corners = find_small("corners", "corners", flags.corners)
         unknown = sorted(set(flags.int8) - {*STAGES, *lines})
         if unknown:
             raise ValueError(f"--int8 {' '.join(unknown)}: wanted of {', '.join([*STAGES, *lines])}")
+        from corners.preparation import prepare_corners
         from crnn.preparation import LineWish, prepare_lines  # TensorFlow, seconds to import: when there is work for it
         from points.preparation import PointWish, prepare_point
         from reader.bundle import save_bundle
@@ -109,6 +113,9 @@ def main(arguments: list[str] | None = None) -> int:
         with replacing(flags.out) as folder:
             made = prepare_lines(line_wish, folder, _made_line)
             looked = prepare_point(PointWish(point, tuple(flags.formats)), folder, _made_digits) if point else None
+            kept = {} if before is None or before.corners is None else {"looks": before.corners.looks}
+            formats = tuple(flags.formats)
+            sharp = prepare_corners(corners, formats, folder, _made_corners, **kept) if corners else None
             wish = Wish(
                 {"stage1": flags.stage1, "stage2": flags.stage2},
                 tuple(flags.formats),
@@ -120,9 +127,10 @@ def main(arguments: list[str] | None = None) -> int:
                 int8=tuple(flags.int8),
                 line=_line_reader(made, folder),
                 points=_point_reader(looked, folder),
+                sharpener=_sharpener(sharp, folder),
             )
             bundle = prepare(wish, folder, _made_photo, lambda rng: make_display(rng).image)
-            save_bundle(replace(bundle, lines=made, point=looked), folder)
+            save_bundle(replace(bundle, lines=made, point=looked, corners=sharp), folder)
     except (OSError, ValueError) as error:  # ReleaseError, ExportError, BundleError and ImageError are ValueErrors
         print(f"prepare_model.py: {error}", file=sys.stderr)
         return 1
@@ -159,15 +167,15 @@ def find_lines(folder: Path | None) -> dict[str, Path]:
     return {path.stem: path for place in folders for path in sorted(place.glob("*.keras"))}
 
 
-def find_point(path: Path | None) -> Path | None:
-    """The .keras file of the point network: the one given, put here, or saved by training; None where there is none.
+def find_small(name: str, package: str, path: Path | None) -> Path | None:
+    """The .keras file of a small network: the one given, put here, or saved by training; None where there is none.
 
     Raises:
         FileNotFoundError: one was given, and is not there.
     """
     if path is not None and not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; train_point.py makes it")
-    known = (HERE / "points" / "point.keras", HERE.parent / "points" / "point.keras")
+        raise FileNotFoundError(f"{path}: no such file; train_{name}.py makes it")
+    known = (HERE / package / f"{name}.keras", HERE.parent / package / f"{name}.keras")
     return path or next((each for each in known if each.is_file()), None)
 
 
@@ -193,12 +201,30 @@ def _point_reader(settings: PointSettings | None, folder: Path) -> PointReader |
     return PointReader(OnnxNetwork(folder / settings.files["onnx"], threads=1), settings)
 
 
+def _sharpener(settings: CornersSettings | None, folder: Path) -> CornerSharpener | None:
+    """The same for the corner network."""
+    from reader.corners import CornerSharpener
+    from reader.runtime import OnnxNetwork
+
+    if settings is None or "onnx" not in settings.files:
+        return None
+    return CornerSharpener(OnnxNetwork(folder / settings.files["onnx"], threads=1), settings)
+
+
 def _made_photo(rng: np.random.Generator) -> tuple[np.ndarray, str]:
     """A made photo (H, W, 3), and what it should read; "" for nothing."""
     from synthesis.meter import make_photo
 
     photo = make_photo(rng)
     return photo.image, photo.reading or ""
+
+
+def _made_corners(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
+    """A made photo (H, W, 3), and the corners (4, 2) of its display; None where it shows none."""
+    from synthesis.meter import make_photo
+
+    photo = make_photo(rng)
+    return photo.image, photo.corners
 
 
 def _made_line(task: str, rng: np.random.Generator) -> tuple[np.ndarray, str | None]:
@@ -249,7 +275,7 @@ def replacing(out: Path) -> Iterator[Path]:
 def _is_ours(name: str) -> bool:
     from crnn.config import TASKS
 
-    ours = (*STAGES, "point", *TASKS)
+    ours = (*STAGES, "point", "corners", *TASKS)
     return name == "bundle.json" or name in {f"{each}{end}" for each in ours for end in ("", ".onnx", "_int8.onnx")}
 
 

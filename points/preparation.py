@@ -8,14 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from points.onnx_graph import to_onnx
 from points.release import load
 from reader.bundle import PointSettings
 from reader.gaps import gap_cuts
-from reader.runtime import OnnxNetwork
 from reader.types import UInt8
-from training import export
-from training.export import MismatchError
+from training.export import sha256
+from training.float_export import export_float32
 
 NAME = "point"
 #: Exports differ from Keras by no more, in logits.
@@ -60,24 +58,5 @@ def prepare_point(wish: PointWish, folder: Path, make: Made) -> PointSettings:
     print(f"{NAME}: {wish.source}")
     displays = (make(np.random.default_rng([_SEED, index])) for index in range(_COMPARED))
     batch = np.concatenate([gap_cuts(picture, digits, config.input_size) for picture, digits in displays])
-    truth = network.predict_on_batch(batch)
-    files, checks = {}, {}
-    if set(wish.formats) != {"savedmodel"}:
-        path = folder / f"{NAME}.onnx"
-        path.write_bytes(to_onnx(network).SerializeToString())
-        files |= {"onnx": path.name, "onnx_float32": path.name}
-        checks["onnx_float32"] = _check("onnx_float32", truth, OnnxNetwork(path, threads=1)(batch))
-    if "savedmodel" in wish.formats:
-        saved = folder / NAME / "1"
-        export.save_savedmodel(network, saved)
-        files["savedmodel"] = f"{NAME}/1"
-        checks["savedmodel"] = _check("savedmodel", truth, export.savedmodel_network(saved)(batch))
-    return PointSettings(config.input_size, files, export.sha256(wish.source), checks)
-
-
-def _check(kind: str, truth: export.Outputs, answer: export.Outputs) -> str:
-    difference = export.largest_difference(truth, answer)
-    print(f"{NAME} {kind}: at most {difference:.1e} from Keras")
-    if not difference <= TOLERANCE:  # NaN is no agreement
-        raise MismatchError(f"{NAME} as {kind} differs from Keras by {difference:.2g}; at most {TOLERANCE} wanted")
-    return f"used: at most {difference:.1e} from Keras"
+    files, checks = export_float32(NAME, network, batch, wish.formats, folder, TOLERANCE)
+    return PointSettings(config.input_size, files, sha256(wish.source), checks)

@@ -120,6 +120,27 @@ class PointSettings:
 
 
 @dataclass(frozen=True)
+class CornersSettings:
+    """The network that puts the corners of a display right.
+
+    Attributes:
+        input_size: height and width of the input in pixels.
+        margin: room around the display in this cut, on each side, in heights of the display.
+        files: file name in the bundle's folder by runtime.
+        looks: how often, one after the other; 0 leaves the corners as stage 1 found them.
+        source_sha256: of the .keras file from which the files were exported.
+        checks: what comparing each export with its source found, by runtime or kind of file, for the record.
+    """
+
+    input_size: tuple[int, int]
+    margin: float
+    files: Mapping[str, str]
+    looks: int = 1
+    source_sha256: str = ""
+    checks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Bundle:
     """Everything that reading needs beside the code.
 
@@ -131,6 +152,7 @@ class Bundle:
         lines: settings of the line readers, by task; the one for "display" reads the meters' displays too.
         joint: how its opinion and stage 2's are weighed.
         point: settings of the network that looks for the decimal point; None for none.
+        corners: settings of the network that puts the display's corners right; None for none.
         versions: of the packages that made the files, for the record.
         format_version: of bundle.json.
     """
@@ -142,6 +164,7 @@ class Bundle:
     lines: Mapping[str, LineSettings] = field(default_factory=dict)
     joint: JointRules = field(default_factory=JointRules)
     point: PointSettings | None = None
+    corners: CornersSettings | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
@@ -174,6 +197,8 @@ class Bundle:
         built = {key: _build(parts[key], value, key) if key in parts else value for key, value in data.items()}
         if data.get("point") is not None:
             built["point"] = _build(PointSettings, data["point"], "point")
+        if data.get("corners") is not None:
+            built["corners"] = _build(CornersSettings, data["corners"], "corners")
         if isinstance(data.get("lines"), Mapping):
             built["lines"] = {
                 task: _build(LineSettings, value, f"lines.{task}") for task, value in data["lines"].items()

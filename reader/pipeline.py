@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from reader.bundle import DEFAULT_FOLDER, Bundle, BundleError, load_bundle
 from reader.confidence import reading_confidence, reading_features
+from reader.corners import CornerSharpener
 from reader.decode import boxes_from_outputs, decode_views
 from reader.displays import displays_from_outputs
 from reader.gaps import PointReader
@@ -87,7 +88,7 @@ class MeterReader:
     * stage 2: (N, h, w, 3) uint8 -> "boxes" (N, K, 4) xyxy in input pixels, "probabilities" (N, K, 15).
 
     With a `line` reader the display is read as a line too, and both opinions together decide on the digits; `points`
-    then looks at the gaps between them for the decimal point.
+    then looks at the gaps between them for the decimal point. A `sharpener` puts the corners right that stage 1 found.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class MeterReader:
         min_confidence: float | None = None,
         line: LineReader | None = None,
         points: PointReader | None = None,
+        sharpener: CornerSharpener | None = None,
     ) -> None:
         if min_confidence is None:
             min_confidence = bundle.calibration.threshold
@@ -109,6 +111,7 @@ class MeterReader:
         self.min_confidence = min_confidence
         self.line = line
         self.points = points
+        self.sharpener = sharpener
 
     @classmethod
     def load(
@@ -145,7 +148,18 @@ class MeterReader:
         points = None
         if line is not None and bundle.point is not None:  # weighed beside the line reader's opinion only
             points = PointReader(load_network(folder, bundle.point.files, runtime, threads, device), bundle.point)
-        return cls(stage1, stage2, bundle, min_confidence, line, points)
+        sharpener = None
+        if bundle.corners is not None:
+            sharpener = CornerSharpener(
+                load_network(folder, bundle.corners.files, runtime, threads, device), bundle.corners
+            )
+        return cls(stage1, stage2, bundle, min_confidence, line, points, sharpener)
+
+    def with_bundle(self, bundle: Bundle) -> MeterReader:
+        """The same networks under other settings; confidences decide as that bundle's calibration has it."""
+        return MeterReader(
+            self.stage1, self.stage2, bundle, line=self.line, points=self.points, sharpener=self.sharpener
+        )
 
     def read(self, source: Source | Photo, decimals: int | None = None, name: str | None = None) -> Result:
         """The reading of one photo.
@@ -228,7 +242,13 @@ class MeterReader:
             found = self._convincing(places, settings.sure)
             if found is not None and self.is_illegible(found.display):
                 found = None
-        return found, places
+        return None if found is None else self._sharpened(photo, found), places
+
+    def _sharpened(self, photo: Photo, found: Found) -> Found:
+        """The same display with its corners put right, where there is a network for it."""
+        if self.sharpener is None:
+            return found
+        return replace(found, display=replace(found.display, corners=self.sharpener(photo, found.display.corners)))
 
     def _places(self, photo: Photo) -> Iterator[tuple[Found, float]]:
         """The places that look like a display, each looked at closely when it is asked for, and how it convinced."""
@@ -296,7 +316,7 @@ class MeterReader:
             same = quad_iou(display.corners, first.corners) > _SAME_DISPLAY
             if same or display.score < self.bundle.stage1.believed or self.is_illegible(display):
                 continue
-            other, again = self.read_upright(photo, other, decimals)
+            other, again = self.read_upright(photo, self._sharpened(photo, other), decimals)
             if evidence(again.reading) > evidence(read.reading) + joint.turned:
                 found, read = other, again
             if evidence(read.reading) >= joint.elsewhere:

@@ -19,6 +19,7 @@ from reader.bundle import (
     load_bundle,
     save_bundle,
 )
+from reader.corners import CornerSharpener
 from reader.gaps import PointReader
 from reader.image import load_image, resize
 from reader.lines import LineReader
@@ -77,6 +78,7 @@ class Wish:
         int8: stages that may be int8.
         line: reads displays as lines beside stage 2 where readings are compared; None for stage 2 alone.
         points: looks for the decimal point beside it.
+        sharpener: puts the corners right that stage 1 finds, where readings are compared; None for nothing.
     """
 
     sources: Mapping[str, Path]
@@ -89,6 +91,7 @@ class Wish:
     int8: tuple[str, ...] = tuple(STAGES)
     line: LineReader | None = None
     points: PointReader | None = None
+    sharpener: CornerSharpener | None = None
 
 
 class _Recorder:
@@ -329,7 +332,8 @@ def _readings(
     way: int | None = None,
 ) -> list[str]:
     """The readings of photos, or of them moved one `way`; "" for a photo that is not read, whatever of it was seen."""
-    reader = MeterReader(networks["stage1"], networks["stage2"], bundle, line=wish.line, points=wish.points)
+    stages = networks["stage1"], networks["stage2"]
+    reader = MeterReader(*stages, bundle, line=wish.line, points=wish.points, sharpener=wish.sharpener)
     shown = (photo for photo, _ in tqdm(photos, desc=title, unit="photo"))
     results = (reader.read(photo if way is None else moved(photo)[way]) for photo in shown)
     return [result.text if result.success else "" for result in results]

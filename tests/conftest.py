@@ -26,6 +26,7 @@ _LONGEST = (
     "test_loop.py",
     "test_crnn.py",
     "test_points.py",
+    "test_corners.py",
     "test_workers.py",
 )
 

@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
-    "reader", "archive", "training", "retinanet", "crnn", "points", "synthesis", "accelerated", "deploy", "benchmarks",
+    "reader", "archive", "training", "retinanet", "crnn", "points", "corners", "synthesis", "accelerated", "deploy",
+    "benchmarks",
 )  # fmt: skip
 FRAMEWORKS = {"tensorflow", "keras", "keras_cv", "torch", "jax", "tensorflow_datasets"}
 
@@ -21,6 +22,7 @@ ALLOWED = {
     "retinanet": {"reader", "training", "retinanet"},
     "crnn": {"reader", "training", "crnn"},
     "points": {"reader", "training", "points"},
+    "corners": {"reader", "training", "corners"},
     "synthesis": {"reader", "training", "retinanet", "crnn", "synthesis"},
     "accelerated": {"reader", "training", "retinanet", "crnn", "synthesis", "accelerated"},
 }

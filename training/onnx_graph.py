@@ -215,6 +215,13 @@ def _nothing(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
     return graph.value(inputs[0])
 
 
+def _flatten(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
+    """A feature map to (N, numbers): back to (N, H, W, C) first, whose order the weights follow."""
+    name = value_name(layer, tensor)
+    x = graph.add("Transpose", [graph.value(inputs[0])], f"{name}_nhwc", perm=[0, 2, 3, 1])
+    return graph.add("Flatten", [x], name, axis=1)
+
+
 def slice_of(graph: Graph, value: str, start: int, stop: int, axis: int, name: str) -> str:
     """A part of a value along one axis, from `start` up to before `stop`."""
     bounds = [
@@ -240,6 +247,7 @@ WRITERS: dict[type, Writer] = {
     keras.layers.Add: _sum,
     keras.layers.Dense: _dense,
     keras.layers.Dropout: _nothing,
+    keras.layers.Flatten: _flatten,
     keras.layers.UpSampling2D: _enlarge,
     keras.layers.Reshape: _reshape,
     keras.layers.Concatenate: _concatenate,

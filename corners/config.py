@@ -1,0 +1,61 @@
+"""The network's shape, frozen. Saved inside the weights' file; refuses unknown keys."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+#: Steps that halve the map: the first convolution, and the first of each block.
+HALVINGS = 5
+
+
+@dataclass(frozen=True)
+class CornersConfig:
+    """One network design.
+
+    Attributes:
+        input_size: (height, width) of the uint8 RGB cut of a display that the network takes, in pixels: both multiples
+            of 32.
+        margin: room around the supposed display in this cut, on each of its sides, in heights of the display.
+        channels: of the first convolution and of the four blocks of two after it; each halves the map.
+        squeezed: channels that are left of the last map.
+        units: of the layer before the answer.
+        dropout: before that layer.
+    """
+
+    input_size: tuple[int, int] = (96, 352)
+    margin: float = 0.5
+    channels: tuple[int, ...] = (16, 32, 64, 96, 128)
+    squeezed: int = 48
+    units: int = 192
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if any(side < 32 or side % 32 for side in self.input_size):
+            raise ValueError(f"input_size: a height and a width in steps of 32 wanted; {self.input_size} came")
+        if not 0 < self.margin <= 2:
+            raise ValueError(f"margin: above 0, at most 2 wanted; {self.margin} came")
+        if len(self.channels) != HALVINGS or min(self.channels) < 1:
+            raise ValueError(f"channels: {HALVINGS} whole numbers of at least 1 wanted; {self.channels} came")
+        if min(self.squeezed, self.units) < 1:
+            raise ValueError(f"squeezed, units: at least 1 wanted; {self.squeezed}, {self.units} came")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout: from 0 to below 1 wanted; {self.dropout} came")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON takes them."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> CornersConfig:
+        """The configuration of `values`.
+
+        Raises:
+            ValueError: a key that this version does not know, or a value that cannot be.
+        """
+        known = [entry.name for entry in dataclasses.fields(cls)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(f"unknown key {unknown[0]!r}; known are {known}")
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})

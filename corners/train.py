@@ -1,0 +1,74 @@
+"""From the training script's flags to a trained corner network: loads the sets, shows or trains."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from corners.config import CornersConfig
+from training import workers
+from training.datasets import load_sets, load_stage1
+from training.flags import check_mix, network_changes, run_config
+from training.run import Weighted
+from training.script import finished, run_script
+
+if TYPE_CHECKING:
+    import keras
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs train_corners.py; the exit code. Faults of the input are one line on stderr."""
+    return run_script("train_corners.py", args, lambda: _train(args))
+
+
+def network_config(args: argparse.Namespace) -> CornersConfig:
+    """The network that --network describes.
+
+    Raises:
+        ValueError: no JSON object, or an unknown key.
+    """
+    return CornersConfig.from_dict(network_changes(args))
+
+
+def _train(args: argparse.Namespace) -> int:
+    check_mix(args)
+    config = network_config(args)
+    workers.connect()  # before TensorFlow computes anything
+    from corners.views import surroundings
+
+    sets, validation = load_sets(
+        lambda path, split: surroundings(load_stage1([path], split, args.max_side)),
+        args.dataset_path,
+        args.max_validation,
+    )
+    if args.preview:
+        from corners.sheets import write_cuts
+
+        write_cuts(Path(args.preview), [s for one in sets for s in one], config, args.seed)
+        print(f"displays as the network is shown them: {args.preview}")
+        return 0
+    return finished(args, train(args, config, sets, validation))
+
+
+def train(
+    args: argparse.Namespace, config: CornersConfig, sets: list[list], validation: list
+) -> keras.callbacks.History:
+    """Trains as the flags ask.
+
+    Raises:
+        FileNotFoundError: nothing to resume from.
+        ValueError: initial weights that do not fit.
+    """
+    from corners import fit  # TensorFlow, seconds to import: only when there is something to train on
+
+    weights = args.mix or [float(len(s)) for s in sets]
+    return fit.fit_corners(
+        [Weighted(s, w) for s, w in zip(sets, weights, strict=True)],
+        validation,
+        run_config(args, "corners", sum(len(s) for s in sets)),
+        config,
+        resume=args.resume_training,
+        initial=args.initial_weights,
+        verbose=2 if args.quiet else 1,
+    )

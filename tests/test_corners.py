@@ -1,0 +1,276 @@
+"""corners/ and reader/corners.py: wrong corners are put right, the network learns it, its exports answer the same."""
+
+import json
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from fake_networks import FakeStage1, FakeStage2, bundle, photo_of
+
+import train_corners
+from corners.config import CornersConfig
+from corners.fit import evaluate_corners, fit_corners
+from corners.model import build
+from corners.preparation import prepare_corners
+from corners.release import ReleaseError, load
+from corners.sheets import write_cuts
+from corners.views import corners_view, moved_corners, surroundings, wrong_views
+from reader import MeterReader
+from reader.bundle import Bundle, BundleError, CornersSettings, Stage1Settings, Stage2Settings
+from reader.corners import CornerSharpener, moved_by, offsets_of
+from reader.geometry import display_homography, is_convex, quad_iou, warp_points
+from reader.image import load_image
+from training.datasets import Stage1Sample
+from training.photometric import distort
+from training.run import RunConfig, Weighted
+
+SMALL = CornersConfig(input_size=(32, 96), channels=(8, 8, 12, 16, 16), squeezed=8, units=32, dropout=0.0)
+TRUE = np.array([[170, 200], [470, 212], [466, 272], [168, 262]], float)
+WRONG = TRUE + np.array([[8, -6], [-20, 5], [12, 9], [-10, 0]])
+SIZE, MARGIN = (96, 352), 0.5
+
+
+def plate(seed, label=0):
+    """A photo of a bright plate on dark ground, its corners known."""
+    rng = np.random.default_rng(seed)
+    corners = (TRUE + rng.normal(0, 12, (4, 2))).astype(np.float32)
+    photo = np.full((480, 640, 3), rng.integers(20, 90), np.uint8)
+    ys, xs = np.mgrid[:480, :640] + 0.5
+    inside = np.ones((480, 640), bool)
+    for (ax, ay), (bx, by) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        inside &= (bx - ax) * (ys - ay) - (by - ay) * (xs - ax) > 0
+    photo[inside] = rng.integers(150, 240, 3)
+    return Stage1Sample(photo, corners[None], np.array([label]), f"plate{seed}.jpg")
+
+
+def test_offsets_lead_from_wrong_corners_to_the_true_ones():
+    offsets = offsets_of(TRUE, WRONG, SIZE, MARGIN)
+    np.testing.assert_allclose(moved_by(offsets.reshape(8), WRONG, SIZE, MARGIN), TRUE, atol=1e-6)
+    np.testing.assert_allclose(offsets_of(TRUE, TRUE, SIZE, MARGIN), np.zeros((4, 2)), atol=1e-9)
+    # One is all of the room: a rectangle half a height to the left, at half a height of room.
+    box = np.array([[100, 100], [400, 100], [400, 160], [100, 160]], float)
+    np.testing.assert_allclose(offsets_of(box - [30, 0], box, SIZE, MARGIN), [[-1, 0]] * 4, atol=1e-9)
+    np.testing.assert_allclose(offsets_of(box + np.array([0, 15]), box, SIZE, MARGIN), [[0, 0.5]] * 4, atol=1e-9)
+    with pytest.raises(ValueError, match="corners"):
+        offsets_of(TRUE, WRONG[[0, 2, 1, 3]], SIZE, MARGIN)
+
+
+class Knowing:
+    """A network that knows the true corners and goes a part of the way to them."""
+
+    def __init__(self, start, part=1.0, truth=TRUE):
+        self.at, self.part, self.truth, self.cuts = np.asarray(start, float), part, truth, []
+
+    def __call__(self, batch):
+        self.cuts.append(batch)
+        offsets = self.part * offsets_of(self.truth, self.at, SIZE, MARGIN)
+        self.at = moved_by(offsets, self.at, SIZE, MARGIN)
+        return {"offsets": offsets.reshape(1, 8).astype(np.float32)}
+
+
+def test_a_sharpener_goes_where_the_network_points_as_often_as_asked():
+    photo = plate(0).image
+    for looks, part, left in ((1, 1.0, 0.0), (1, 0.5, 0.5), (2, 0.5, 0.25), (0, 1.0, 1.0)):
+        network = Knowing(WRONG, part)
+        sharp = CornerSharpener(network, CornersSettings(SIZE, MARGIN, {}, looks))(photo, WRONG)
+        assert len(network.cuts) == looks and all(cut.shape == (1, *SIZE, 3) for cut in network.cuts)
+        assert sharp.dtype == np.float32
+        was = np.linalg.norm(WRONG - TRUE, axis=1)
+        assert np.linalg.norm(sharp - TRUE, axis=1) == pytest.approx(left * was, abs=1.0)
+
+
+def test_a_sharpener_keeps_corners_that_it_cannot_better():
+    settings = CornersSettings(SIZE, MARGIN, {}, 2)
+    photo = plate(0).image
+    crossed = WRONG[[0, 2, 1, 3]]
+    assert (CornerSharpener(Knowing(WRONG), settings)(photo, crossed) == crossed.astype(np.float32)).all()
+    away = Knowing(WRONG, truth=TRUE + np.array([0, 58]))  # another thing below it
+    assert (CornerSharpener(away, settings)(photo, WRONG) == WRONG.astype(np.float32)).all()
+    assert len(away.cuts) == 1
+    folded = Knowing(WRONG, truth=TRUE[[1, 0, 2, 3]])
+    assert (CornerSharpener(folded, settings)(photo, WRONG) == WRONG.astype(np.float32)).all()
+
+
+def test_the_reader_reads_along_corners_put_right():
+    corners = np.array([[170, 200], [470, 200], [470, 260], [170, 260]], float)
+    photo, _ = photo_of("0012345", corners)
+
+    class Off(FakeStage1):
+        """Misses the last digits."""
+
+        def __call__(self, batch):
+            found = super().__call__(batch)
+            quads = found["corners"]
+            quads[:, :, 1:3] = quads[:, :, [0, 3]] + 0.6 * (quads[:, :, 1:3] - quads[:, :, [0, 3]])
+            return found
+
+    settings = replace(bundle(extra_looks=0), corners=CornersSettings(SIZE, 1.0, {}))
+    alone = MeterReader(Off(), FakeStage2(), settings, 0.0).read(photo)
+    assert alone.text not in ("", "0012345")
+
+    def network(batch):  # always: the right side is a height further to the right
+        told = np.zeros((1, 4, 2), np.float32)
+        told[0, 1:3, 0] = 2.0
+        return {"offsets": told.reshape(1, 8)}
+
+    reader = MeterReader(Off(), FakeStage2(), settings, 0.0, sharpener=CornerSharpener(network, settings.corners))
+    result = reader.read(photo)
+    assert result.text == "0012345", (result, alone.text)
+    np.testing.assert_allclose(result.corners, corners, atol=4)
+    again = reader.with_bundle(replace(settings, corners=replace(settings.corners, looks=0)))
+    assert again.sharpener is reader.sharpener and again.read(photo).text == "0012345"
+
+
+@pytest.mark.parametrize("amount", [0.02, 0.1, 0.2])
+def test_wrong_corners_are_wrong_by_what_was_asked(amount):
+    rng = np.random.default_rng(3)
+    height = 60
+    off = np.array([moved_corners(TRUE, rng, amount) - TRUE for _ in range(400)])
+    spread = np.median(np.abs(off)) / height
+    assert 0.15 * amount < spread < amount
+    assert np.abs(np.median(off, axis=0)).max() < 0.2 * amount * height, "to neither side"
+
+
+def test_views_show_the_true_corners_and_say_where_they_are():
+    sample = surroundings([plate(1)])[0]
+    upside_down = 0
+    for seed in range(40):
+        view = corners_view(sample, SMALL, np.random.default_rng(seed))
+        assert view.picture.shape == (32, 96, 3) and np.abs(view.offsets).max() < 1
+        assert is_convex(view.corners) and quad_iou(view.truth, sample.corners[0]) == pytest.approx(1, abs=1e-3)
+        upside_down += np.linalg.norm(view.truth[0] - sample.corners[0, 0]) > 100
+        back = moved_by(view.offsets, view.corners, SMALL.input_size, SMALL.margin)
+        np.testing.assert_allclose(back, view.truth, atol=1e-6)
+    assert 0 < upside_down < 15
+    wrong = wrong_views([sample], SMALL)
+    assert (wrong[0].picture == wrong_views([sample], SMALL)[0].picture).all(), "the same ones always"
+    # Where the plate is in the cut, it is bright.
+    homography = display_homography(wrong[0].corners, SMALL.input_size, SMALL.margin)
+    x, y = warp_points(wrong[0].truth, homography).mean(0).astype(int)
+    assert wrong[0].picture[y, x].min() > 140
+
+
+def test_only_legible_displays_are_learned_from_and_with_little_around_them():
+    both = plate(2)
+    both = replace(both, corners=np.stack([both.corners[0], both.corners[0]]), labels=np.array([1, 2]))
+    kept = surroundings([both, plate(3, label=3)])
+    assert [sample.name for sample in kept] == ["plate2.jpg"] and kept[0].labels.tolist() == [1]
+    assert kept[0].image.shape[0] < 440
+    x, y = kept[0].corners[0].mean(0).astype(int)
+    assert kept[0].image[y, x].min() >= 150 and kept[0].image[2, 2].max() < 100
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"input_size": [40, 96]}, "input_size"),
+        ({"margin": 0}, "margin"),
+        ({"channels": [8]}, "channels"),
+        ({"units": 0}, "units"),
+        ({"dropout": 1.0}, "dropout"),
+        ({"colour": 3}, "unknown key 'colour'"),
+    ],
+)
+def test_a_configuration_that_makes_no_network_is_refused(values, told):
+    with pytest.raises(ValueError, match=told):
+        CornersConfig.from_dict(values)
+
+
+@pytest.fixture
+def policy():
+    yield
+    keras.mixed_precision.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A small network that learned on bright plates."""
+    folder = tmp_path_factory.mktemp("corners")
+    run = RunConfig(
+        "corners",
+        folder / "trained.keras",
+        folder / "logs",
+        folder / "checkpoints",
+        epochs=8,
+        steps_per_epoch=40,
+        batch_size=16,
+        learning_rate=5e-3,
+        warmup_steps=10,
+        ema=0.9,
+        precision="float32",
+    )
+    seen = surroundings([plate(seed) for seed in range(40)])
+    others = surroundings([plate(seed) for seed in range(90, 98)])
+    history = fit_corners([Weighted(seen, 1.0)], others, run, SMALL, verbose=0).history
+    return folder / "trained.keras", history
+
+
+def test_it_learns_where_the_corners_are(trained):
+    path, history = trained
+    assert history["loss"][-1] < 0.85 * history["loss"][0]
+    network, config = load(path)
+    assert config == SMALL and network.name == "corners"
+    unseen = wrong_views(surroundings([plate(seed) for seed in range(100, 130)]), config)
+    measures = evaluate_corners(network, config, unseen)
+    assert measures["iou"] > measures["iou_before"] + 0.03, measures
+    assert measures["distance"] < 0.8 * measures["distance_before"], measures
+    assert evaluate_corners(network, config, []) == {"score": 0.0}
+
+
+def test_exports_answer_as_keras_does(trained, tmp_path):
+    path, _ = trained
+
+    def make(rng):
+        sample = plate(int(rng.integers(1000)))
+        return sample.image, sample.corners[0] if rng.random() < 0.7 else None
+
+    settings = prepare_corners(path, ("savedmodel", "onnx", "onnx_int8"), tmp_path, make, looks=2)
+    assert settings.files == {"onnx": "corners.onnx", "onnx_float32": "corners.onnx", "savedmodel": "corners/1"}
+    assert (settings.input_size, settings.margin, settings.looks) == (SMALL.input_size, SMALL.margin, 2)
+    assert set(settings.checks) == {"onnx_float32", "savedmodel"}
+
+
+def test_the_bundle_carries_it():
+    settings = CornersSettings(SIZE, MARGIN, {"onnx": "corners.onnx"}, 2)
+    carrying = Bundle(Stage1Settings(256, {}), Stage2Settings((64, 320), {}), corners=settings)
+    assert Bundle.from_dict(json.loads(json.dumps(carrying.to_dict()))) == carrying
+    without = replace(carrying, corners=None)
+    assert Bundle.from_dict(json.loads(json.dumps(without.to_dict()))).corners is None
+    with pytest.raises(BundleError, match="corners"):
+        Bundle.from_dict({**carrying.to_dict(), "corners": {"size": 3}})
+
+
+def test_files_that_hold_no_corner_network(tmp_path):
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)], name="other")
+    other.save(tmp_path / "other.keras")
+    for path in (tmp_path / "other.keras", tmp_path / "none.keras"):
+        with pytest.raises(ReleaseError, match=path.name):
+            load(path)
+    build(SMALL).save(tmp_path / "corners.keras")
+    assert load(tmp_path / "corners.keras")[1] == SMALL
+
+
+def test_a_fresh_network_leaves_the_corners_where_they_are():
+    picture = distort(np.full((1, *SMALL.input_size, 3), 90, np.uint8)[0], np.random.default_rng(0))
+    assert np.abs(build(SMALL).predict_on_batch(picture[None])["offsets"]).max() == 0
+
+
+def test_a_sheet_of_what_is_trained_on(tmp_path):
+    write_cuts(tmp_path / "cuts.png", surroundings([plate(1), plate(2)]), SMALL)
+    assert load_image(tmp_path / "cuts.png").std() > 10
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ([], "none"),
+        (["--mix", "1", "2"], "--mix"),
+        (["--network", "{"], "--network"),
+        (["--network", '{"colour": 3}'], "unknown key"),
+    ],
+)
+def test_faults_of_training_are_one_line(flags, told, tmp_path, capsys, policy):
+    assert train_corners.main([*flags, "--dataset_path", str(tmp_path / "none")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("train_corners.py: ") and told in error and len(error.splitlines()) == 1
