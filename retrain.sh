@@ -197,6 +197,26 @@ $python train_point.py --epochs 189 --steps_per_epoch 50 $resume --digits $digit
     --checkpoints "$work/checkpoints/point" --quiet
 $python -m points.release "$work/point.keras" points/point.keras
 
+# The corner network looks from close by: larger pictures of the same photos, and made ones.
+for name in toloka_water iaoqian_water jorvkve_electric anhkhoitran_electric yuva_eb_lcd_electric; do
+    [ -d "$s/large/$name" ] || $python make_dataset.py stage1 --labels "$work/ls/$name/stage1/labels.json" \
+        --images "$work/ls/$name/stage1/images" --out "$s/large/$name" --skip_faulty --size 1280
+done
+made made781 meters 3600 781
+made made782 meters 3600 782
+for name in made773 made781 made782; do
+    [ -d "$s/$name/meter_values_dataset_stage1" ] || $python make_dataset.py stage1 \
+        --labels "$work/$name/stage1/labels.json" --images "$work/$name/stage1/images" --out "$s/$name" \
+        --split 0.97 0.03 0 --size 640
+done
+resume=
+[ -e "$work/checkpoints/corners/latest.keras" ] && resume=--resume_training
+$python train_corners.py --epochs 96 --steps_per_epoch 50 $resume --dataset_path "$s/large/toloka_water" \
+    "$s/large/iaoqian_water" "$s/large/jorvkve_electric" "$s/large/anhkhoitran_electric" \
+    "$s/large/yuva_eb_lcd_electric" "$s/made773" "$s/made781" "$s/made782" --mix 3 1.3 1 0.3 0.5 1 1.8 1 \
+    --output "$work/corners.keras" --logs "$work/logs/corners" --checkpoints "$work/checkpoints/corners" --quiet
+$python -m corners.release "$work/corners.keras" corners/corners.keras
+
 for stage in 1 2; do $python -m retinanet.release "$work/stage$stage.keras" "retinanet/stage$stage.keras"; done
 (cd deploy && $python prepare_model.py --formats onnx onnx_int8 --stage1 ../retinanet/stage1.keras --stage2 ../retinanet/stage2.keras)
 for task in captcha plate handwritten price; do

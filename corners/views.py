@@ -45,7 +45,7 @@ def surroundings(samples: Sequence[Stage1Sample]) -> list[Stage1Sample]:
             x2, y2 = np.clip(np.ceil(quad.max(0) + room), 0, (w, h)).astype(int)
             if min(x2 - x1, y2 - y1) < 8:
                 continue
-            image = np.ascontiguousarray(sample.image[y1:y2, x1:x2])
+            image = sample.image[y1:y2, x1:x2].copy()  # a view would keep the whole photo
             kept.append(Stage1Sample(image, (quad - np.float32([x1, y1]))[None], np.array([label]), sample.name))
     return kept
 

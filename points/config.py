@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any
+
+from training.frozen_config import FrozenConfig
 
 
 @dataclass(frozen=True)
-class PointConfig:
+class PointConfig(FrozenConfig):
     """One network design.
 
     Attributes:
@@ -33,20 +33,3 @@ class PointConfig:
             raise ValueError(f"units: at least 1 wanted; {self.units} came")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout: from 0 to below 1 wanted; {self.dropout} came")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON takes them."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> PointConfig:
-        """The configuration of `values`.
-
-        Raises:
-            ValueError: a key that this version does not know, or a value that cannot be.
-        """
-        known = [entry.name for entry in dataclasses.fields(cls)]
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            raise ValueError(f"unknown key {unknown[0]!r}; known are {known}")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})

@@ -7,6 +7,7 @@ from fake_networks import flat_display, photo_of
 
 from reader.image import letterbox
 from reader.symbols import STAGE1_CLASSES, STAGE2_CLASSES
+from training.run import RunConfig
 from training.tfds_writer import SetWriter, set_name
 
 TINY = {"channels": [4, 8, 8, 8, 8], "blocks": [1, 1, 1, 1], "fpn_channels": 8, "head_convs": 1}
@@ -56,3 +57,20 @@ def training_sets(data_dir, train=6, others=3):
     write_stage1(data_dir, photos)
     write_stage2(data_dir, displays)
     return data_dir
+
+
+def short_run(name, folder, epochs):
+    """A training run of seconds, in a folder of its own."""
+    return RunConfig(
+        name,
+        folder / "trained.keras",
+        folder / "logs",
+        folder / "checkpoints",
+        epochs=epochs,
+        steps_per_epoch=40,
+        batch_size=16,
+        learning_rate=5e-3,
+        warmup_steps=10,
+        ema=0.9,
+        precision="float32",
+    )

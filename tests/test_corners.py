@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from fake_networks import FakeStage1, FakeStage2, bundle, photo_of
+from small_sets import short_run
 
 import train_corners
 from corners.config import CornersConfig
@@ -23,7 +24,7 @@ from reader.geometry import display_homography, is_convex, quad_iou, warp_points
 from reader.image import load_image
 from training.datasets import Stage1Sample
 from training.photometric import distort
-from training.run import RunConfig, Weighted
+from training.run import Weighted
 
 SMALL = CornersConfig(input_size=(32, 96), channels=(8, 8, 12, 16, 16), squeezed=8, units=32, dropout=0.0)
 TRUE = np.array([[170, 200], [470, 212], [466, 272], [168, 262]], float)
@@ -187,19 +188,7 @@ def policy():
 def trained(tmp_path_factory):
     """A small network that learned on bright plates."""
     folder = tmp_path_factory.mktemp("corners")
-    run = RunConfig(
-        "corners",
-        folder / "trained.keras",
-        folder / "logs",
-        folder / "checkpoints",
-        epochs=8,
-        steps_per_epoch=40,
-        batch_size=16,
-        learning_rate=5e-3,
-        warmup_steps=10,
-        ema=0.9,
-        precision="float32",
-    )
+    run = short_run("corners", folder, epochs=8)
     seen = surroundings([plate(seed) for seed in range(40)])
     others = surroundings([plate(seed) for seed in range(90, 98)])
     history = fit_corners([Weighted(seen, 1.0)], others, run, SMALL, verbose=0).history

@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from small_sets import short_run
 
 import train_point
 from points import fit as fitting
@@ -21,7 +22,7 @@ from reader.image import load_image
 from reader.symbols import FLOATP_ID
 from training.augment import Stage2Augmentation
 from training.datasets import Stage2Sample
-from training.run import RunConfig, Weighted
+from training.run import Weighted
 
 SMALL = PointConfig(input_size=(24, 32), channels=(8, 8, 8, 8), units=8, dropout=0.0)
 RED, BLACK, WHITE = (200, 20, 20), (20, 20, 20), (230, 230, 225)
@@ -157,19 +158,7 @@ def trained(tmp_path_factory):
     unseen = [sample(n, k) for n in (3, 8) for k in range(3)]
     before = fitting.AUGMENTATION
     fitting.AUGMENTATION = Stage2Augmentation(jitter=0.02, shift=0.02, exchange=0, negative=0, moved_point=0, loose=0)
-    run = RunConfig(
-        "point",
-        folder / "trained.keras",
-        folder / "logs",
-        folder / "checkpoints",
-        epochs=4,
-        steps_per_epoch=40,
-        batch_size=16,
-        learning_rate=5e-3,
-        warmup_steps=10,
-        ema=0.9,
-        precision="float32",
-    )
+    run = short_run("point", folder, epochs=4)
     try:
         history = fit_point([Weighted(samples, 1.0)], unseen, run, SMALL, verbose=0).history
     finally:
