@@ -203,17 +203,16 @@ for name in toloka_water iaoqian_water jorvkve_electric anhkhoitran_electric yuv
         --images "$work/ls/$name/stage1/images" --out "$s/large/$name" --skip_faulty --size 1280
 done
 made made781 meters 3600 781
-made made782 meters 3600 782
-for name in made773 made781 made782; do
+for name in made773 made781; do
     [ -d "$s/$name/meter_values_dataset_stage1" ] || $python make_dataset.py stage1 \
         --labels "$work/$name/stage1/labels.json" --images "$work/$name/stage1/images" --out "$s/$name" \
         --split 0.97 0.03 0 --size 640
 done
 resume=
 [ -e "$work/checkpoints/corners/latest.keras" ] && resume=--resume_training
-$python train_corners.py --epochs 96 --steps_per_epoch 50 $resume --dataset_path "$s/large/toloka_water" \
+$python train_corners.py --epochs 40 --steps_per_epoch 50 $resume --dataset_path "$s/large/toloka_water" \
     "$s/large/iaoqian_water" "$s/large/jorvkve_electric" "$s/large/anhkhoitran_electric" \
-    "$s/large/yuva_eb_lcd_electric" "$s/made773" "$s/made781" "$s/made782" --mix 3 1.3 1 0.3 0.5 1 1.8 1 \
+    "$s/large/yuva_eb_lcd_electric" "$s/made773" "$s/made781" --mix 3 1.5 1 0.3 0.5 1 2 --warmup_steps 100 \
     --output "$work/corners.keras" --logs "$work/logs/corners" --checkpoints "$work/checkpoints/corners" --quiet
 $python -m corners.release "$work/corners.keras" corners/corners.keras
 

@@ -24,7 +24,7 @@ Made = Callable[[np.random.Generator], tuple[UInt8, np.ndarray | None]]
 
 
 def prepare_corners(
-    source: Path, formats: tuple[str, ...], folder: Path, make: Made, looks: int = 1
+    source: Path, formats: tuple[str, ...], folder: Path, make: Made, looks: int = CornersSettings.looks
 ) -> CornersSettings:
     """Exports the corner network into a folder and checks it.
 

@@ -135,7 +135,7 @@ class CornersSettings:
     input_size: tuple[int, int]
     margin: float
     files: Mapping[str, str]
-    looks: int = 1
+    looks: int = 2
     source_sha256: str = ""
     checks: Mapping[str, str] = field(default_factory=dict)
 

@@ -106,7 +106,7 @@ def test_the_reader_reads_along_corners_put_right():
             quads[:, :, 1:3] = quads[:, :, [0, 3]] + 0.6 * (quads[:, :, 1:3] - quads[:, :, [0, 3]])
             return found
 
-    settings = replace(bundle(extra_looks=0), corners=CornersSettings(SIZE, 1.0, {}))
+    settings = replace(bundle(extra_looks=0), corners=CornersSettings(SIZE, 1.0, {}, looks=1))
     alone = MeterReader(Off(), FakeStage2(), settings, 0.0).read(photo)
     assert alone.text not in ("", "0012345")
 
