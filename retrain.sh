@@ -88,6 +88,8 @@ made displays761 displays 12000 761 --kind analog
 made displays771 displays 12000 771 --kind analog
 made lcds772 displays 8000 772 --kind digital
 made made773 meters 1600 773
+made made781 meters 3600 781
+made made782 meters 3600 782
 for stage in 1 2; do
     [ -d "$work/sets/made/meter_values_dataset_stage$stage" ] || $python make_dataset.py "stage$stage" \
         --labels "$work/made/stage$stage/labels.json" --images "$work/made/stage$stage/images" --out "$work/sets/made" \
@@ -98,11 +100,11 @@ for name in made101 made102 made201 made202 scenes7 scenes8 scenes203; do
         --labels "$work/$name/stage1/labels.json" \
         --images "$work/$name/stage1/images" --out "$work/sets/$name" --split 0.97 0.03 0 --size 640
 done
-# The photos of seeds 201, 401, 512, 612, 713, 723, 733, 743 and 773 show their displays to the readers, those of 401 and
+# The photos of seeds 201, 401, 512, 612, 713, 723, 733, 743, 773, 781 and 782 show their displays to the readers, those of 401 and
 # later to them alone.
 for name in made201 made401 made512 made612 made713 made723 made733 made743 made773 displays displays12 displays211 \
     displays311 displays511 displays611 displays711 lcds712 displays721 lcds722 displays731 lcds732 displays741 displays751 \
-    displays761 displays771 lcds772; do
+    displays761 displays771 lcds772 made781 made782; do
     [ -d "$work/sets/$name/meter_values_dataset_stage2" ] || $python make_dataset.py stage2 \
         --labels "$work/$name/stage2/labels.json" --images "$work/$name/stage2/images" --out "$work/sets/$name" \
         --split 0.97 0.03 0
@@ -178,9 +180,10 @@ line captcha 14 9000 captcha_v2 "1 2"
 line plate 547 30000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "0.8 1.6 1.2 0.8 3.6" --balance 0.5
 line handwritten 275 60000 handwritten_meza "1 3"
 line price 55 25000 prices_rub "1 3"
-train_line display 470 $(displays 1) $lcds $more $newest $framed "$s/displays761" --digits $digits \
+train_line display 479 $(displays 1) $lcds $more $newest $framed "$s/displays761" $last "$s/made781" "$s/made782" \
+    --digits $digits \
     --mix 1.71 1.68 0.43 0.72 0.67 0.27 0.9 0.9 0.8 0.5 1.21 1.5 0.9 1.3 0.9 1.3 0.9 1.4 0.9 0.9 0.9 0.6 0.13 0.09 0.1 \
-    0.32 0.59 0.46 0.32 0.25 0.35 0.32
+    0.32 0.59 0.46 0.32 0.25 0.35 0.32 0.06 0.06 0.02 0.05 0.05
 
 # The gaps between digits. Of jorvkve few: on its displays without red nobody can say whether the last drum is tenths.
 made displays13 displays 16000 13
@@ -202,7 +205,6 @@ for name in toloka_water iaoqian_water jorvkve_electric anhkhoitran_electric yuv
     [ -d "$s/large/$name" ] || $python make_dataset.py stage1 --labels "$work/ls/$name/stage1/labels.json" \
         --images "$work/ls/$name/stage1/images" --out "$s/large/$name" --skip_faulty --size 1280
 done
-made made781 meters 3600 781
 for name in made773 made781; do
     [ -d "$s/$name/meter_values_dataset_stage1" ] || $python make_dataset.py stage1 \
         --labels "$work/$name/stage1/labels.json" --images "$work/$name/stage1/images" --out "$s/$name" \
