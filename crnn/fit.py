@@ -32,7 +32,7 @@ Sample = Stored | DrawnLines
 _SHAPE = ("input_size", "channels", "column", "context", "rnn", "units", "layers")
 #: More exchanged drums than stage 2 learns from: rows of digits must not be learnt by heart. And displays upside down,
 #: on which the network sees no text: that is how the reader finds out that it cut one out so.
-#: Displays are cut along corners that the corner network has put right: errors and lost digits are fewer than for stage 2.
+#: Displays are cut along corners that the corner network has put right: they are wrong by less than stage 2 is shown.
 DISPLAY_AUGMENTATION = Stage2Augmentation(exchange=0.6, turned=0.08, jitter=0.03, shift=0.03, loose=0.08)
 
 
