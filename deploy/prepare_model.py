@@ -75,6 +75,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--point", type=Path, metavar="FILE", help="(default: points/point.keras here, else the one above)")
     add("--corners", type=Path, metavar="FILE", help="(default: corners/corners.keras here, else the one above)")
     add("--no_lines", action="store_true", help="no line readers: meters' displays are read by stage 2 alone then")
+    add("--no_corners", action="store_true", help="displays are cut out along the corners that stage 1 finds")
     add("--settings", type=Path, metavar="FILE", help="bundle.json with thresholds and calibration to take over")
     return parser.parse_args(arguments)
 
@@ -91,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
                 raise FileNotFoundError(f"{path}: no such file; train_stage1.py and train_stage2.py make them")
         lines = {} if flags.no_lines else find_lines(flags.lines)
         point = None if flags.no_lines else find_small("point", "points", flags.point)  # beside the line reader only
-        corners = find_small("corners", "corners", flags.corners)
+        corners = None if flags.no_corners else find_small("corners", "corners", flags.corners)
         unknown = sorted(set(flags.int8) - {*STAGES, *lines})
         if unknown:
             raise ValueError(f"--int8 {' '.join(unknown)}: wanted of {', '.join([*STAGES, *lines])}")

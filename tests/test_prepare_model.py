@@ -37,7 +37,9 @@ def call(sources, tmp_path, monkeypatch):
 
     def run(*arguments):
         files = [f"--{stage}={sources / f'{stage}.keras'}" for stage in ("stage1", "stage2")]
-        return main([*files, "--out", str(tmp_path / "models"), "--photos", "2", "--no_lines", *arguments])
+        return main(
+            [*files, "--out", str(tmp_path / "models"), "--photos", "2", "--no_lines", "--no_corners", *arguments]
+        )
 
     return run
 
