@@ -90,10 +90,11 @@ class CornerSharpener:
         for _ in range(self.settings.looks):
             try:
                 picture, _ = rectify(photo, quad, margin, size)
-            except ValueError:
+                moved = moved_by(self.network(picture[None])["offsets"][0], quad, size, margin)
+                lost = not is_convex(moved) or quad_iou(moved, quad) < _SAME_DISPLAY
+            except ValueError:  # no area, or corners beyond the horizon
                 break
-            moved = moved_by(self.network(picture[None])["offsets"][0], quad, size, margin)
-            if not is_convex(moved) or quad_iou(moved, quad) < _SAME_DISPLAY:
+            if lost:
                 break
             quad = moved
         return quad.astype(np.float32)

@@ -89,6 +89,8 @@ def test_a_sharpener_keeps_corners_that_it_cannot_better():
     away = Knowing(WRONG, truth=TRUE + np.array([0, 58]))  # another thing below it
     assert (CornerSharpener(away, settings)(photo, WRONG) == WRONG.astype(np.float32)).all()
     assert len(away.cuts) == 1
+    nowhere = CornerSharpener(lambda batch: {"offsets": np.full((1, 8), np.inf, np.float32)}, settings)
+    assert (nowhere(photo, WRONG) == WRONG.astype(np.float32)).all()
     folded = Knowing(WRONG, truth=TRUE[[1, 0, 2, 3]])
     assert (CornerSharpener(folded, settings)(photo, WRONG) == WRONG.astype(np.float32)).all()
 
