@@ -95,13 +95,13 @@ for stage in 1 2; do
         --labels "$work/made/stage$stage/labels.json" --images "$work/made/stage$stage/images" --out "$work/sets/made" \
         --split 0.93 0.07 0 $([ $stage = 1 ] && echo --size 640)
 done
-for name in made101 made102 made201 made202 scenes7 scenes8 scenes203; do
+# Those of seeds 773 and 781 are of the corner network alone.
+for name in made101 made102 made201 made202 made773 made781 scenes7 scenes8 scenes203; do
     [ -d "$work/sets/$name/meter_values_dataset_stage1" ] || $python make_dataset.py stage1 \
         --labels "$work/$name/stage1/labels.json" \
         --images "$work/$name/stage1/images" --out "$work/sets/$name" --split 0.97 0.03 0 --size 640
 done
-# The photos of seeds 201, 401, 512, 612, 713, 723, 733, 743, 773, 781 and 782 show their displays to the readers, those of 401 and
-# later to them alone.
+# The photos of seeds 201, 401, 512, 612, 713, 723, 733, 743, 773, 781 and 782 show their displays to the readers.
 for name in made201 made401 made512 made612 made713 made723 made733 made743 made773 displays displays12 displays211 \
     displays311 displays511 displays611 displays711 lcds712 displays721 lcds722 displays731 lcds732 displays741 displays751 \
     displays761 displays771 lcds772 made781 made782; do
@@ -204,11 +204,6 @@ $python -m points.release "$work/point.keras" points/point.keras
 for name in toloka_water iaoqian_water jorvkve_electric anhkhoitran_electric yuva_eb_lcd_electric; do
     [ -d "$s/large/$name" ] || $python make_dataset.py stage1 --labels "$work/ls/$name/stage1/labels.json" \
         --images "$work/ls/$name/stage1/images" --out "$s/large/$name" --skip_faulty --size 1280
-done
-for name in made773 made781; do
-    [ -d "$s/$name/meter_values_dataset_stage1" ] || $python make_dataset.py stage1 \
-        --labels "$work/$name/stage1/labels.json" --images "$work/$name/stage1/images" --out "$s/$name" \
-        --split 0.97 0.03 0 --size 640
 done
 resume=
 [ -e "$work/checkpoints/corners/latest.keras" ] && resume=--resume_training

@@ -79,19 +79,18 @@ def meter_reader(engine: str, folder: Path, keras_files: dict[str, Path]) -> Met
 
     bundle = load_bundle(folder)
     if engine == "keras":
+        from crnn.runtime import KerasLines
         from retinanet.runtime import keras_reader
 
         reader = keras_reader(keras_files["stage1"], keras_files["stage2"], bundle)
         if DISPLAY_TASK in bundle.lines and DISPLAY_TASK in keras_files:
             reader.line = line_reader(engine, folder, bundle, DISPLAY_TASK, keras_files)
         if reader.line is not None and bundle.point is not None and "point" in keras_files:
-            from crnn.runtime import KerasLines
             from points.release import load
 
             reader.points = PointReader(KerasLines(load(keras_files["point"])[0]), bundle.point)
         if bundle.corners is not None and "corners" in keras_files:
             from corners.release import load as load_corners
-            from crnn.runtime import KerasLines
 
             reader.sharpener = CornerSharpener(KerasLines(load_corners(keras_files["corners"])[0]), bundle.corners)
         return reader

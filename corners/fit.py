@@ -16,6 +16,7 @@ from reader.corners import moved_by
 from reader.geometry import quad_iou
 from training.datasets import Stage1Sample
 from training.loop import Example, Feed, RunConfig, fingerprint, fit, prepare, write_json_atomic
+from training.release import take_weights
 from training.run import Weighted, chances
 
 
@@ -40,10 +41,7 @@ def fit_corners(
     def create() -> keras.Model:
         network = build(config)
         if initial is not None:
-            source, came = load(initial)
-            if came != config:
-                raise ValueError(f"--initial_weights: {initial} has a network of {came}; {config} wanted")
-            network.set_weights(source.get_weights())
+            take_weights(network, config, initial, load)
         return network
 
     model, state = prepare(create, {"offsets": keras.losses.MeanAbsoluteError()}, run, resume)

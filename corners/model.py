@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import layers
 
 from corners.config import CornersConfig
-from training.batch_norm import FusedBatchNormalization
+from training.convolution import convolved
 from training.normalization import Normalization255
 
 
@@ -20,22 +18,14 @@ def build(config: CornersConfig) -> keras.Model:
     """
     image = keras.Input((*config.input_size, 3), dtype="uint8", name="image")
     x = Normalization255(config.to_dict(), name="normalize")(image)
-    x = _block(x, config.channels[0], 5, 2, "stem")
+    x = convolved(x, config.channels[0], "stem", kernel=5, stride=2)
     for index, filters in enumerate(config.channels[1:]):
-        x = _block(x, filters, 3, 2, f"block{index}_down")
-        x = _block(x, filters, 3, 1, f"block{index}_same")
-    x = _block(x, config.squeezed, 1, 1, "squeeze")
+        x = convolved(x, filters, f"block{index}_down", stride=2)
+        x = convolved(x, filters, f"block{index}_same")
+    x = convolved(x, config.squeezed, "squeeze", kernel=1)
     # Flattened, not averaged: where something is, is the question.
     x = layers.Flatten(name="flat")(x)
     x = layers.Dropout(config.dropout, name="dropout")(x)
     x = layers.Dense(config.units, activation="relu", name="seen")(x)
     x = layers.Dense(8, dtype="float32", kernel_initializer="zeros", name="offsets")(x)
     return keras.Model(image, {"offsets": x}, name="corners")
-
-
-def _block(x: Any, filters: int, side: int, step: int, name: str) -> Any:
-    convolution = layers.Conv2D(
-        filters, side, step, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv"
-    )
-    x = FusedBatchNormalization(momentum=0.97, epsilon=1e-3, name=f"{name}_bn")(convolution(x))
-    return layers.ReLU(name=f"{name}_relu")(x)

@@ -22,7 +22,7 @@ def write_cuts(path: Path, samples: Sequence[Stage1Sample], config: CornersConfi
     tiles = []
     for index in rng.integers(len(samples), size=_TILES):
         view = corners_view(samples[int(index)], config, rng)
-        supposed = warp_points(view.corners, display_homography(view.corners, config.input_size, config.margin))
-        drawn = np.stack([supposed + view.offsets * supposed[0], supposed])
+        to_cut = display_homography(view.corners, config.input_size, config.margin)
+        drawn = warp_points([view.truth, view.corners], to_cut)
         tiles.append(Tile(view.picture, drawn, np.arange(2), ["true", ""], samples[int(index)].name))
     write_sheet(path, tiles, _COLUMNS, config.input_size)

@@ -10,7 +10,7 @@ from corners.config import CornersConfig
 from training import workers
 from training.datasets import load_sets, load_stage1
 from training.flags import check_mix, network_changes, run_config
-from training.run import Weighted
+from training.run import weighted
 from training.script import finished, run_script
 
 if TYPE_CHECKING:
@@ -62,9 +62,8 @@ def train(
     """
     from corners import fit  # TensorFlow, seconds to import: only when there is something to train on
 
-    weights = args.mix or [float(len(s)) for s in sets]
     return fit.fit_corners(
-        [Weighted(s, w) for s, w in zip(sets, weights, strict=True)],
+        weighted(sets, args.mix),
         validation,
         run_config(args, "corners", sum(len(s) for s in sets)),
         config,

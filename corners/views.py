@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from corners.config import CornersConfig
 from reader.corners import offsets_of
-from reader.geometry import is_convex, rectify
+from reader.geometry import height_steps, is_convex, rectify
 from reader.symbols import STAGE1_CLASSES
 from reader.types import UInt8
 from training.datasets import Stage1Sample
@@ -52,7 +52,7 @@ def surroundings(samples: Sequence[Stage1Sample]) -> list[Stage1Sample]:
 
 def height_of(quad: npt.NDArray[np.floating]) -> float:
     """Mean height of a display in pixels, of its corners (4, 2)."""
-    return float(np.hypot(*(quad[3] - quad[0] + quad[2] - quad[1]))) / 2
+    return float(np.hypot(*height_steps(quad)[1]))
 
 
 def moved_corners(quad: npt.NDArray[np.float64], rng: Rng, most: float) -> npt.NDArray[np.float64]:
@@ -63,10 +63,7 @@ def moved_corners(quad: npt.NDArray[np.float64], rng: Rng, most: float) -> npt.N
         rng: source of chance.
         most: the largest standard deviation, in heights of the display.
     """
-    height = height_of(quad)
-    right = quad[1] - quad[0] + quad[2] - quad[3]
-    right = right / max(float(np.hypot(*right)), 1e-9) * height
-    down = (quad[3] - quad[0] + quad[2] - quad[1]) / 2
+    right, down = height_steps(quad)
     amount = most * np.exp(rng.uniform(-2, 0))
     own = rng.normal(0, amount, (4, 2))
     shift = rng.normal(0, amount, 2)

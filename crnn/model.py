@@ -9,7 +9,7 @@ import keras
 from keras import layers
 
 from crnn.config import LineConfig
-from training.batch_norm import FusedBatchNormalization
+from training.convolution import convolved
 from training.normalization import Normalization255
 
 #: After which convolution the map shrinks, and by how much along (height, width).
@@ -21,7 +21,7 @@ def build(config: LineConfig) -> keras.Model:
     image = keras.Input((*config.input_size, 3), dtype="uint8", name="image")
     x = Normalization255(config.to_dict(), name="normalize")(image)
     for index, filters in enumerate(config.channels):
-        x = _conv(x, filters, f"block{index}")
+        x = convolved(x, filters, f"block{index}")
         if index in _POOLS:
             x = layers.MaxPooling2D(_POOLS[index], name=f"block{index}_pool")(x)
     # (B, H / 8, W / 4, C): what is left of the height becomes part of each column, where it stands is kept.
@@ -52,16 +52,8 @@ def build(config: LineConfig) -> keras.Model:
 def _along(x: Any, config: LineConfig) -> Any:
     """Columns (B, T, C) -> (B, T, C), each with what stands beside it."""
     x = layers.Reshape((1, config.steps, config.column), name="context_row")(x)
-    x = _conv(x, config.column, "context", (1, config.context))
+    x = convolved(x, config.column, "context", (1, config.context))
     return layers.Reshape((config.steps, config.column), name="context")(x)
-
-
-def _conv(x: Any, filters: int, name: str, size: tuple[int, int] = (3, 3)) -> Any:
-    convolution = layers.Conv2D(
-        filters, size, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv"
-    )
-    x = FusedBatchNormalization(momentum=0.97, epsilon=1e-3, name=f"{name}_bn")(convolution(x))
-    return layers.ReLU(name=f"{name}_relu")(x)
 
 
 def heard(config: LineConfig) -> dict[str, slice]:

@@ -11,22 +11,20 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from reader.bundle import CornersSettings, PointSettings
-    from reader.corners import CornerSharpener
-    from reader.gaps import PointReader
-    from reader.line_settings import LineSettings
-    from reader.lines import LineReader
+    from reader.runtime import Network
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+
+_Reader = TypeVar("_Reader")
 
 FORMATS = ("savedmodel", "onnx", "onnx_int8")
 STAGES = ("stage1", "stage2")
@@ -99,36 +97,40 @@ def main(arguments: list[str] | None = None) -> int:
         from corners.preparation import prepare_corners
         from crnn.preparation import LineWish, prepare_lines  # TensorFlow, seconds to import: when there is work for it
         from points.preparation import PointWish, prepare_point
-        from reader.bundle import save_bundle
+        from reader.bundle import CornersSettings, save_bundle
+        from reader.corners import CornerSharpener
+        from reader.gaps import PointReader
+        from reader.lines import LineReader
+        from reader.pipeline import DISPLAY_TASK
         from retinanet.preparation import Wish, known_settings, prepare
         from synthesis.crops import make_display
 
         before = known_settings(flags.settings or flags.out)
+        formats = tuple(flags.formats)
         line_wish = LineWish(
             lines,
-            tuple(flags.formats),
+            formats,
             before.lines if before else {},
             agreement=flags.agreement,
             int8=tuple(flags.int8),
         )
         with replacing(flags.out) as folder:
             made = prepare_lines(line_wish, folder, _made_line)
-            looked = prepare_point(PointWish(point, tuple(flags.formats)), folder, _made_digits) if point else None
-            kept = {} if before is None or before.corners is None else {"looks": before.corners.looks}
-            formats = tuple(flags.formats)
-            sharp = prepare_corners(corners, formats, folder, _made_corners, **kept) if corners else None
+            looked = prepare_point(PointWish(point, formats), folder, _made_digits) if point else None
+            looks = before.corners.looks if before and before.corners else CornersSettings.looks
+            sharp = prepare_corners(corners, formats, folder, _made_corners, looks) if corners else None
             wish = Wish(
                 {"stage1": flags.stage1, "stage2": flags.stage2},
-                tuple(flags.formats),
+                formats,
                 settings=before,
                 calibration=flags.calibration,
                 validation=flags.validation,
                 photos=flags.photos,
                 agreement=flags.agreement,
                 int8=tuple(flags.int8),
-                line=_line_reader(made, folder),
-                points=_point_reader(looked, folder),
-                sharpener=_sharpener(sharp, folder),
+                line=_on_onnx(LineReader, made.get(DISPLAY_TASK), folder),
+                points=_on_onnx(PointReader, looked, folder),
+                sharpener=_on_onnx(CornerSharpener, sharp, folder),
             )
             bundle = prepare(wish, folder, _made_photo, lambda rng: make_display(rng).image)
             save_bundle(replace(bundle, lines=made, point=looked, corners=sharp), folder)
@@ -180,36 +182,13 @@ def find_small(name: str, package: str, path: Path | None) -> Path | None:
     return path or next((each for each in known if each.is_file()), None)
 
 
-def _line_reader(made: Mapping[str, LineSettings], folder: Path) -> LineReader | None:
-    """The line reader for displays on the file that was exported; None where there is none in ONNX."""
-    from reader.lines import LineReader
-    from reader.pipeline import DISPLAY_TASK
-    from reader.runtime import OnnxNetwork
-
-    settings = made.get(DISPLAY_TASK)
-    if settings is None or "onnx" not in settings.files:
-        return None
-    return LineReader(OnnxNetwork(folder / settings.files["onnx"], threads=1), settings)
-
-
-def _point_reader(settings: PointSettings | None, folder: Path) -> PointReader | None:
-    """The same for the point network."""
-    from reader.gaps import PointReader
+def _on_onnx(kind: Callable[[Network, Any], _Reader], settings: Any, folder: Path) -> _Reader | None:
+    """A reader of that kind on the ONNX file that was exported; None without settings, or with no such file in them."""
     from reader.runtime import OnnxNetwork
 
     if settings is None or "onnx" not in settings.files:
         return None
-    return PointReader(OnnxNetwork(folder / settings.files["onnx"], threads=1), settings)
-
-
-def _sharpener(settings: CornersSettings | None, folder: Path) -> CornerSharpener | None:
-    """The same for the corner network."""
-    from reader.corners import CornerSharpener
-    from reader.runtime import OnnxNetwork
-
-    if settings is None or "onnx" not in settings.files:
-        return None
-    return CornerSharpener(OnnxNetwork(folder / settings.files["onnx"], threads=1), settings)
+    return kind(OnnxNetwork(folder / settings.files["onnx"], threads=1), settings)
 
 
 def _made_photo(rng: np.random.Generator) -> tuple[np.ndarray, str]:

@@ -18,6 +18,7 @@ from training.augment import DigitPool, Stage2Augmentation, plain_display, stage
 from training.datasets import Stage2Sample
 from training.display_texts import digit_row
 from training.loop import Example, Feed, RunConfig, fingerprint, fit, prepare, write_json_atomic
+from training.release import take_weights
 from training.run import Weighted, chances
 
 #: Gaps of a display that a training step looks at; longer rows are looked at in part.
@@ -53,10 +54,7 @@ def fit_point(
     def create() -> keras.Model:
         network = build_row(config, GAPS)
         if initial is not None:
-            source, came = load(initial)
-            if came != config:
-                raise ValueError(f"--initial_weights: {initial} has a network of {came}; {config} wanted")
-            network.set_weights(source.get_weights())
+            take_weights(network, config, initial, load)
         return network
 
     model, state = prepare(create, {"logits": PointLoss()}, run, resume)

@@ -8,7 +8,7 @@ import keras
 from keras import layers
 
 from points.config import PointConfig
-from training.batch_norm import FusedBatchNormalization
+from training.convolution import convolved
 from training.normalization import Normalization255
 
 #: Of the four convolutions: side of the kernel and step.
@@ -33,17 +33,7 @@ def build_row(config: PointConfig, gaps: int) -> keras.Model:
 
 def _answer(config: PointConfig, x: Any) -> Any:
     for index, (filters, (side, step)) in enumerate(zip(config.channels, _CONVOLUTIONS, strict=True)):
-        convolution = layers.Conv2D(
-            filters,
-            side,
-            step,
-            padding="same",
-            use_bias=False,
-            kernel_initializer="he_normal",
-            name=f"block{index}_conv",
-        )
-        x = FusedBatchNormalization(momentum=0.97, epsilon=1e-3, name=f"block{index}_bn")(convolution(x))
-        x = layers.ReLU(name=f"block{index}_relu")(x)
+        x = convolved(x, filters, f"block{index}", kernel=side, stride=step)
     # Flattened, not averaged: a point between the digits and one beside them differ in the place alone.
     x = layers.Flatten(name="flat")(x)
     x = layers.Dropout(config.dropout, name="dropout")(x)

@@ -10,7 +10,7 @@ from points.config import PointConfig
 from training import workers
 from training.datasets import load_sets, load_stage2
 from training.flags import check_mix, network_changes, run_config
-from training.run import Weighted
+from training.run import weighted
 from training.script import finished, run_script
 from training.single_digits import load_digits
 
@@ -57,9 +57,8 @@ def train(args: argparse.Namespace, config: PointConfig, sets: list[list], valid
     """
     from points import fit  # TensorFlow, seconds to import: only when there is something to train on
 
-    weights = args.mix or [float(len(s)) for s in sets]
     return fit.fit_point(
-        [Weighted(s, w) for s, w in zip(sets, weights, strict=True)],
+        weighted(sets, args.mix),
         validation,
         run_config(args, "point", sum(len(s) for s in sets)),
         config,

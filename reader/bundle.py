@@ -192,13 +192,11 @@ class Bundle:
             "calibration": Calibration,
             "joint": JointRules,
         }
+        optional = {"point": PointSettings, "corners": CornersSettings}
         if not isinstance(data, Mapping):
             raise BundleError(f"a bundle is a JSON object, not {type(data).__name__}")
         built = {key: _build(parts[key], value, key) if key in parts else value for key, value in data.items()}
-        if data.get("point") is not None:
-            built["point"] = _build(PointSettings, data["point"], "point")
-        if data.get("corners") is not None:
-            built["corners"] = _build(CornersSettings, data["corners"], "corners")
+        built |= {key: _build(kind, data[key], key) for key, kind in optional.items() if data.get(key) is not None}
         if isinstance(data.get("lines"), Mapping):
             built["lines"] = {
                 task: _build(LineSettings, value, f"lines.{task}") for task, value in data["lines"].items()

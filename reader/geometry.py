@@ -48,6 +48,14 @@ def _sides(quad: Float64) -> tuple[float, float]:
     return float(left + right) / 2, float(top + bottom) / 2
 
 
+def height_steps(corners: npt.ArrayLike) -> tuple[Float64, Float64]:
+    """One height of a display along it and across it, (2,) each: by the mean of opposite sides, as they lie."""
+    quad = _quad(corners)
+    down = (quad[3] - quad[0] + quad[2] - quad[1]) / 2
+    right = (quad[1] - quad[0] + quad[2] - quad[3]) / 2
+    return right / max(float(np.hypot(*right)), 1e-9) * float(np.hypot(*down)), down
+
+
 def signed_area(corners: npt.ArrayLike) -> float:
     """Area in square pixels; negative when the points run counter-clockwise on the screen (shoelace formula)."""
     points = np.asarray(corners, np.float64)

@@ -18,7 +18,18 @@ from reader.corners import CornerSharpener
 from reader.decode import boxes_from_outputs, decode_views
 from reader.displays import displays_from_outputs
 from reader.gaps import PointReader
-from reader.geometry import box_corners, expand, inverse, quad_iou, rectify, second_look, warp, warp_points, windows
+from reader.geometry import (
+    box_corners,
+    expand,
+    height_steps,
+    inverse,
+    quad_iou,
+    rectify,
+    second_look,
+    warp,
+    warp_points,
+    windows,
+)
 from reader.image import ImageError, Source, letterbox
 from reader.joint import LineView, evidence, line_steps
 from reader.lines import LineReader
@@ -506,9 +517,7 @@ def _moved(corners: npt.NDArray[np.float32], move: tuple[float, float, float]) -
     """Corners moved along and across the display and grown on all sides, each in heights of the display."""
     along, across, growth = move
     quad = np.asarray(expand(corners, growth), np.float64)
-    down = (quad[3] - quad[0] + quad[2] - quad[1]) / 2
-    right = (quad[1] - quad[0] + quad[2] - quad[3]) / 2
-    right = right / max(float(np.hypot(*right)), 1e-9) * float(np.hypot(*down))
+    right, down = height_steps(quad)
     return np.asarray(quad + along * right + across * down, np.float64)
 
 

@@ -12,27 +12,20 @@ from keras import layers, ops
 from retinanet.anchors import BOX_VARIANCE, box_anchors, oriented_anchors
 from retinanet.config import NetworkConfig, Stage1Config, Stage2Config
 from training.batch_norm import FusedBatchNormalization
+from training.convolution import convolved
 from training.normalization import Normalization255
-
-
-def _conv(x: Any, filters: int, name: str, kernel: int = 3, stride: int = 1, activate: bool = True) -> Any:
-    x = layers.Conv2D(
-        filters, kernel, stride, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv"
-    )(x)
-    x = FusedBatchNormalization(momentum=0.97, epsilon=1e-3, name=f"{name}_bn")(x)
-    return layers.ReLU(name=f"{name}_relu")(x) if activate else x
 
 
 def _residual_backbone(x: Any, config: NetworkConfig) -> list[Any]:
     """Plain residual blocks (He et al. 2016): few, wide layers and ReLU are what CPU cores run and quantise best."""
-    x = _conv(x, config.channels[0], "stem", stride=2)
+    x = convolved(x, config.channels[0], "stem", stride=2)
     outputs = []
     for stage, (filters, blocks) in enumerate(zip(config.channels[1:], config.blocks, strict=True)):
-        x = _conv(x, filters, f"stage{stage}_down", stride=2)
+        x = convolved(x, filters, f"stage{stage}_down", stride=2)
         for block in range(blocks):
             name = f"stage{stage}_block{block}"
-            y = _conv(x, filters, f"{name}_a")
-            y = _conv(y, filters, f"{name}_b", activate=False)
+            y = convolved(x, filters, f"{name}_a")
+            y = convolved(y, filters, f"{name}_b", activate=False)
             x = layers.ReLU(name=f"{name}_out")(layers.Add(name=f"{name}_add")([x, y]))
         outputs.append(x)
     return outputs[-3:]
@@ -56,11 +49,11 @@ def _pyramid(levels: list[Any], channels: int) -> list[Any]:
     out = []
     above = None
     for index, level in reversed(list(enumerate(levels))):
-        x = _conv(level, channels, f"fpn{index}_lateral", kernel=1, activate=False)
+        x = convolved(level, channels, f"fpn{index}_lateral", kernel=1, activate=False)
         if above is not None:
             x = layers.Add(name=f"fpn{index}_add")([x, layers.UpSampling2D(2, name=f"fpn{index}_up")(above)])
         above = x
-        out.append(_conv(x, channels, f"fpn{index}_smooth"))
+        out.append(convolved(x, channels, f"fpn{index}_smooth"))
     return out[::-1]
 
 

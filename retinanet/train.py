@@ -13,7 +13,7 @@ from training import datasets, workers
 from training.datasets import load_stage1, load_stage2
 from training.flags import check_mix, network_changes, run_config
 from training.preview import write_sheet
-from training.run import Weighted
+from training.run import weighted
 from training.script import finished, run_script
 from training.single_digits import load_digits
 
@@ -51,12 +51,10 @@ def train(stage: int, args: argparse.Namespace) -> keras.callbacks.History:
     from retinanet import fit  # TensorFlow, seconds to import: only when there is something to train on
     from retinanet.watch import watchers
 
-    weights = args.mix or [float(len(s)) for s in sets]
-    weighted = [Weighted(s, w) for s, w in zip(sets, weights, strict=True)]
     run = run_config(args, f"stage{stage}", sum(len(s) for s in sets))
     fit_stage: Any = fit.fit_stage1 if stage == 1 else partial(fit.fit_stage2, singles=load_digits(args.digits))
     return fit_stage(
-        weighted,
+        weighted(sets, args.mix),
         validation,
         run,
         config=config,

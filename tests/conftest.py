@@ -71,3 +71,12 @@ def idx(tmp_path_factory):
     labels = np.arange(40, dtype=np.uint8) % 10
     (folder / f"{LABELS_FILE}.gz").write_bytes(gzip.compress(struct.pack(">2I", 0x801, 40) + labels.tobytes()))
     return folder
+
+
+@pytest.fixture
+def policy():
+    """Precision is a setting of the whole process: for tests that train."""
+    yield
+    import keras  # here: most tests need no framework
+
+    keras.mixed_precision.set_dtype_policy("float32")

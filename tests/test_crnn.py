@@ -287,12 +287,6 @@ def bar_set(folder, count=240):
     return folder / "labels.csv"
 
 
-@pytest.fixture
-def policy():
-    yield
-    keras.mixed_precision.set_dtype_policy("float32")
-
-
 def test_from_pictures_to_a_reader_that_reads(tmp_path, policy):
     labels = bar_set(tmp_path / "bars")
     network = json.dumps({**TINY, "alphabet": "abc", "input_size": [16, 32], "max_length": 4, "dropout": 0.0})

@@ -144,12 +144,6 @@ def test_a_configuration_that_makes_no_network_is_refused(values, told):
         PointConfig.from_dict(values)
 
 
-@pytest.fixture
-def policy():
-    yield
-    keras.mixed_precision.set_dtype_policy("float32")
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A small network that learned on displays with red decimals."""

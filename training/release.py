@@ -64,6 +64,21 @@ def load_network(
     return network, config
 
 
+def take_weights(
+    network: keras.Model, config: Config, path: Path, load: Callable[[str | Path], tuple[keras.Model, Config]]
+) -> None:
+    """Gives a network, to be trained on, the weights of a file.
+
+    Raises:
+        ReleaseError: a file that `load` does not know.
+        ValueError: a network of another configuration.
+    """
+    source, came = load(path)
+    if came != config:
+        raise ValueError(f"--initial_weights: {path} has a network of {came}; {config} wanted")
+    network.set_weights(source.get_weights())
+
+
 def embedded_values(network: keras.Model) -> dict[str, Any] | None:
     """The configuration that a network carries, as plain values; None in files from before they were carried."""
     for layer in network.layers:

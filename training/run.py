@@ -24,6 +24,11 @@ class Weighted:
     weight: float
 
 
+def weighted(sets: Sequence[Sequence[Any]], mix: Sequence[float] | None) -> list[Weighted]:
+    """Sets and how often they are drawn: as `mix` has it, a number for each, or by their sizes."""
+    return [Weighted(s, w) for s, w in zip(sets, mix or [float(len(s)) for s in sets], strict=True)]
+
+
 def chances(sets: Sequence[Weighted]) -> list[float]:
     """How often each sample of all sets is drawn, in any scale."""
     return [s.weight / max(len(s.samples), 1) for s in sets for _ in s.samples]
