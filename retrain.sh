@@ -87,6 +87,7 @@ made displays751 displays 10000 751 --kind analog
 made displays761 displays 12000 761 --kind analog
 made displays771 displays 12000 771 --kind analog
 made lcds772 displays 8000 772 --kind digital
+made lcds792 displays 12000 792 --kind digital
 made made773 meters 1600 773
 made made781 meters 3600 781
 made made782 meters 3600 782
@@ -104,7 +105,7 @@ done
 # The photos of seeds 201, 401, 512, 612, 713, 723, 733, 743, 773, 781 and 782 show their displays to the readers.
 for name in made201 made401 made512 made612 made713 made723 made733 made743 made773 displays displays12 displays211 \
     displays311 displays511 displays611 displays711 lcds712 displays721 lcds722 displays731 lcds732 displays741 displays751 \
-    displays761 displays771 lcds772 made781 made782; do
+    displays761 displays771 lcds772 lcds792 made781 made782; do
     [ -d "$work/sets/$name/meter_values_dataset_stage2" ] || $python make_dataset.py stage2 \
         --labels "$work/$name/stage2/labels.json" --images "$work/$name/stage2/images" --out "$work/sets/$name" \
         --split 0.97 0.03 0

@@ -50,6 +50,8 @@ _MARKS = (
 )
 
 
+#: How far a digit's box reaches beyond its strokes, of its height.
+_GROWN = 0.04
 #: Share of LCDs that are faint, seen from the side or behind shining glass, as real ones are.
 _WORN = 0.35
 
@@ -163,10 +165,10 @@ def _place(rng: np.random.Generator, count: int, decimals: int, aspect: float) -
     """Choose the size of the display and the place of the row: a bare strip, or a panel with text around."""
     height = int(rng.integers(90, 141))
     small = float(rng.uniform(0.45, 0.8)) if decimals and rng.random() < 0.45 else 1.0
-    space = rng.uniform(1.22, 1.6)
+    space = rng.uniform(1.22, 1.6) if rng.random() < 0.5 else rng.uniform(1.05, 1.25)
     units = (count - decimals) * space + decimals * space * small
     if rng.random() < 0.5:
-        high = height * rng.uniform(0.58, 0.9)
+        high = height * (rng.uniform(0.58, 0.9) if rng.random() < 0.75 else rng.uniform(0.85, 0.97))
         wide = high * aspect
         row = units * wide * 1.0
         width = row + wide * (rng.uniform(0.1, 0.7) + rng.choice([0.2, 2.2]))
@@ -174,7 +176,7 @@ def _place(rng: np.random.Generator, count: int, decimals: int, aspect: float) -
         left = wide * rng.uniform(0.12, 0.6)
     else:
         height = int(rng.integers(110, 161))
-        high = height * rng.uniform(0.36, 0.62)
+        high = height * rng.uniform(0.36, 0.7)
         wide = high * aspect
         row = units * wide
         width = max(row + wide * rng.uniform(0.5, 3.0), height * rng.uniform(1.8, 3.2))
@@ -268,25 +270,54 @@ def _glyphs(rng: np.random.Generator) -> tuple[Callable[..., Glyphs], str | int]
     return segment_font_digits, str(rng.choice(SEGMENT_FONTS))
 
 
-def _draw_point(rng: np.random.Generator, ink: np.ndarray, row: _Row, slope: float, comma: bool) -> Box:
+def _draw_point(rng: np.random.Generator, ink: np.ndarray, row: _Row) -> Box:
     """The decimal point in the gap before the first decimal; returns its box."""
-    whole = row.count - row.decimals
-    before, after = row.cell(whole - 1)[2], row.cell(whole)[0]
-    size = max(3.0, min((after - before) * 0.75, row.high * rng.uniform(0.09, 0.15)))
-    x, y = (before + after) / 2, row.top + row.high - size / 2
-    layer = np.zeros(ink.shape, np.uint8)
-    if rng.random() < 0.5:
-        cv2.circle(layer, (int(x * 16), int(y * 16)), int(size * 8), 255, -1, cv2.LINE_AA, 4)
-    else:
-        a, b = np.int32(np.round([x - size / 2, y - size / 2])), np.int32(np.round([x + size / 2, y + size / 2]))
-        cv2.rectangle(layer, a.tolist(), b.tolist(), 255, -1)
+    size = _point_size(rng, row)
+    x, y = _point_middle(rng, row, row.count - row.decimals, size)
+    # A small point is blurred away before the strokes beside it are: many look paler than the digits.
+    strength = rng.uniform(0.45, 0.9) if rng.random() < 0.35 else 1.0
+    layer = _point_mask(ink.shape, x, y, size, bool(rng.random() < 0.5))
     low = y + size / 2
-    if comma:
+    if rng.random() < 0.15:  # a comma
         low, thick = min(low + size * 0.9, float(ink.shape[0])), max(1, round(size / 3))
         cv2.line(layer, (round(x), round(y)), (round(x - size * 0.4), round(low)), 255, thick, cv2.LINE_AA)
-    np.maximum(ink, layer.astype(np.float32) / 255, out=ink)
+    _lay(ink, layer.astype(np.float32) / 255, 0, 0, float(strength))
     grow = max(1.5, size * 0.3)
     return (x - size / 2 - grow, y - size / 2 - grow, x + size / 2 + grow, min(ink.shape[0], low + grow), "point")
+
+
+def _ghost_points(rng: np.random.Generator, ghost: np.ndarray, row: _Row) -> None:
+    """The points of an LCD that are not lit shimmer like its other segments: one after every digit, or after some."""
+    size, square = _point_size(rng, row), bool(rng.random() < 0.5)
+    first = int(rng.integers(1, row.count))
+    for place in range(first, row.count):
+        x, y = _point_middle(rng, row, place, size)
+        _lay(ghost, _point_mask(ghost.shape, x, y, size, square).astype(np.float32) / 255, 0, 0)
+
+
+def _point_size(rng: np.random.Generator, row: _Row) -> float:
+    """Width of a point in pixels."""
+    size = row.high * (rng.uniform(0.09, 0.15) if rng.random() < 0.7 else rng.uniform(0.06, 0.1))
+    gap = row.cell(1)[0] - row.cell(0)[2]
+    return max(3.0, min(max(gap * 0.75, row.high * 0.06), size))
+
+
+def _point_middle(rng: np.random.Generator, row: _Row, place: int, size: float) -> tuple[float, float]:
+    """Middle of the point before the digit of this place: between its neighbours' feet, or close behind the first."""
+    before, after = row.cell(place - 1)[2], row.cell(place)[0]
+    x = (before + after) / 2 if rng.random() < 0.6 else min((before + after) / 2, before + size * rng.uniform(0.4, 0.9))
+    return x, row.top + row.high - size * rng.uniform(0.3, 0.5)
+
+
+def _point_mask(shape: tuple[int, ...], x: float, y: float, size: float, square: bool) -> np.ndarray:
+    """A round or square point as uint8 (h, w)."""
+    mask = np.zeros(shape, np.uint8)
+    if square:
+        a, b = np.int32(np.round([x - size / 2, y - size / 2])), np.int32(np.round([x + size / 2, y + size / 2]))
+        cv2.rectangle(mask, a.tolist(), b.tolist(), 255, -1)
+    else:
+        cv2.circle(mask, (int(x * 16), int(y * 16)), int(size * 8), 255, -1, cv2.LINE_AA, 4)
+    return mask
 
 
 def _compose(rng: np.random.Generator, look: _Look, ink: np.ndarray, ghost: np.ndarray) -> np.ndarray:
@@ -336,13 +367,15 @@ def draw_lcd(rng: np.random.Generator) -> tuple[np.ndarray, tuple[Box, ...], str
     Returns:
         uint8 (h, w, 3) RGB, the boxes (see `synthesis.display.DisplayArt`), the reading with "." before the decimals.
     """
-    decimals = int(rng.choice([0, 1, 2, 3], p=[0.35, 0.35, 0.15, 0.15]))
+    decimals = int(rng.choice([0, 1, 2, 3], p=[0.4, 0.36, 0.12, 0.12]))
     count = min(9, max(4, int(rng.choice([3, 4, 5, 6], p=[0.1, 0.25, 0.35, 0.3])) + decimals))
     glyphs, key = _glyphs(rng)
-    stretch = rng.uniform(0.8, 1.35)
+    stretch = rng.uniform(0.8, 1.35) if rng.random() < 0.6 else rng.uniform(0.6, 0.9)
     aspect = (glyphs(key)[8].shape[1] - 2 * PAD) / BASE * stretch
     row, height, width = _place(rng, count, decimals, aspect)
     slope = float(rng.choice([0.0, rng.uniform(0.05, 0.2)], p=[0.4, 0.6]))
+    # The reader takes boxes that share half of their width for one place: narrow digits close together lean less.
+    slope = max(0.0, min(slope, (row.pitch / (1 - 0.45 * row.small) - row.wide) / row.high - 2 * _GROWN))
     digits, blank = _number(rng, count, decimals)
     ink, ghost = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
     weight = rng.normal(0, 0.008)
@@ -360,16 +393,18 @@ def draw_lcd(rng: np.random.Generator) -> tuple[np.ndarray, tuple[Box, ...], str
             continue
         _lay(ink, masks[int(c)], x1 - pad, y1 - pad, pale if i >= count - decimals else 1.0)
         lean = slope * (y2 - y1)
-        grow = 0.04 * (y2 - y1)
+        grow = _GROWN * (y2 - y1)
         box = (x1 - grow, y1 - grow, x2 + lean + grow, y2 + grow)
         boxes.append((max(0.0, box[0]), max(0.0, box[1]), min(float(width), box[2]), min(float(height), box[3]), c))
     shown = boxes.copy()
     if decimals:
         if row.small == 1 or rng.random() < 0.6:
-            boxes.append(_draw_point(rng, ink, row, slope, bool(rng.random() < 0.15)))
+            boxes.append(_draw_point(rng, ink, row))
         area = shown[-decimals:]
         top, bottom = min(b[1] for b in area), max(b[3] for b in area)
         boxes.append((area[0][0], top, area[-1][2], bottom, "floatp"))
+    if rng.random() < 0.3:
+        _ghost_points(rng, ghost, row)
     _surroundings(rng, ink, row, width - row.right - row.wide * 0.4)
     image = _compose(rng, _look(rng), ink, ghost)
     text = digits[blank:]

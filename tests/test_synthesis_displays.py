@@ -12,6 +12,7 @@ from synthesis.counter import DOUBTFUL, SLACK, drum_positions, drum_reading, ran
 from synthesis.display import DisplayArt, draw_display
 from synthesis.drum_style import DrumStyle, random_style
 from synthesis.drums import draw_drums
+from synthesis.lcd import _ghost_points, _Row, draw_lcd
 
 SAMPLE = 60
 
@@ -126,7 +127,31 @@ def test_digit_boxes_stand_in_one_row_apart(displays: list[DisplayArt]) -> None:
         digits = sorted(b for b in art.boxes if len(b[4]) == 1)
         for left, right in itertools.pairwise(digits):
             shared = min(left[2], right[2]) - max(left[0], right[0])
-            assert shared < 0.35 * min(left[2] - left[0], right[2] - right[0]), art.reading
+            assert shared < 0.5 * min(left[2] - left[0], right[2] - right[0]), art.reading
+
+
+def test_a_point_stands_between_the_feet_of_its_neighbours() -> None:
+    tight = []
+    for seed in range(120):
+        _, boxes, reading = draw_lcd(np.random.default_rng([21, seed]))
+        digits = sorted(b for b in boxes if len(b[4]) == 1)
+        for x1, y1, x2, y2, _ in (b for b in boxes if b[4] == "point"):
+            before, after = digits[reading.index(".") - 1], digits[reading.index(".")]
+            assert (before[0] + before[2]) / 2 < (x1 + x2) / 2 < (after[0] + after[2]) / 2, reading
+            assert y1 > (before[1] + before[3]) / 2 and y2 > before[3] - 0.2 * (before[3] - before[1]), reading
+            tight.append(x1 < before[2] and x2 > after[0])
+    # Real LCDs squeeze it in between: its box reaches into those of both digits.
+    assert 0.2 < np.mean(tight) < 0.9
+
+
+def test_unlit_points_shimmer_after_digits_as_unlit_segments_do() -> None:
+    row = _Row(10, 10, 60, 30, 36, 1.0, 5, 1)
+    ghost = np.zeros((90, 200), np.float32)
+    _ghost_points(np.random.default_rng(3), ghost, row)
+    rows, columns = np.nonzero(ghost)
+    assert rows.min() > 60 and rows.max() <= 73, "at the digits' feet"
+    assert 1 <= len({int((x - row.left) // row.pitch) for x in columns}) < row.count
+    assert columns.max() < row.cell(4)[0] + 8, "none after the last digit"
 
 
 def test_every_digit_and_symbol_occurs() -> None:
