@@ -150,7 +150,8 @@ round 1 "$work/stage2.keras"
 boxes_of yuva_eb_lcd_electric full_photo 1 --exact --model "$work/stage2.keras" --tolerated 4
 boxes_of renjith_lcd_electric display_crop 1 --exact --model "$work/stage2.keras" --tolerated 4
 mix="1.43 1.24 0.31 0.61 0.55 0.22 0.72 0.72 0.63 0.4 0.91 1.27 0.72 1.08 0.72 1.08 0.72 1.27 0.72 0.72 0.72 0.45"
-stage2 510 "$mix 0.15 0.21 0.19 0.11 0.08 0.11 0.37 0.34 0.28" $(displays 1) $lcds $more $framed $last
+stage2 547 "$mix 0.15 0.21 0.19 0.11 0.08 0.11 0.37 0.34 0.28 0.14 0.14 0.14" $(displays 1) $lcds $more $framed $last \
+    "$s/made781" "$s/made782" "$s/lcds792"
 
 # The line readers: line TASK EPOCHS MADE "FOLDERS" "MIX" [FLAGS]; MADE made lines, drawn with the mix's last weight
 line() {
@@ -181,10 +182,10 @@ line captcha 14 9000 captcha_v2 "1 2"
 line plate 547 30000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "0.8 1.6 1.2 0.8 3.6" --balance 0.5
 line handwritten 275 60000 handwritten_meza "1 3"
 line price 55 25000 prices_rub "1 3"
-train_line display 479 $(displays 1) $lcds $more $newest $framed "$s/displays761" $last "$s/made781" "$s/made782" \
-    --digits $digits \
+train_line display 497 $(displays 1) $lcds $more $newest $framed "$s/displays761" $last "$s/made781" "$s/made782" \
+    "$s/lcds792" --digits $digits \
     --mix 1.71 1.68 0.43 0.72 0.67 0.27 0.9 0.9 0.8 0.5 1.21 1.5 0.9 1.3 0.9 1.3 0.9 1.4 0.9 0.9 0.9 0.6 0.13 0.09 0.1 \
-    0.32 0.59 0.46 0.32 0.25 0.35 0.32 0.06 0.06 0.02 0.05 0.05
+    0.32 0.59 0.46 0.32 0.25 0.35 0.32 0.06 0.06 0.02 0.05 0.05 0.21
 
 # The gaps between digits. Of jorvkve few: on its displays without red nobody can say whether the last drum is tenths.
 made displays13 displays 16000 13
@@ -192,11 +193,11 @@ made displays13 displays 16000 13
     --images "$work/displays13/stage2/images" --out "$s/displays13" --split 0.98 0.02 0
 told="$s/toloka_water-full_photo-1 $s/toloka_water-display_crop-1 $s/iaoqian_water-full_photo-1"
 told="$told $s/iaoqian_water-display_crop-1 $s/displays $s/displays12 $s/displays13 $s/made $lcds"
-told="$told $s/anhkhoitran_electric $s/lcds712 $s/made713 $newest $s/jorvkve_electric $framed"
+told="$told $s/anhkhoitran_electric $s/lcds712 $s/made713 $newest $s/jorvkve_electric $framed $s/lcds792"
 resume=
 [ -e "$work/checkpoints/point/latest.keras" ] && resume=--resume_training
-$python train_point.py --epochs 189 --steps_per_epoch 50 $resume --digits $digits --dataset_path $told \
-    --mix 1 1 0.3 0.4 0.44 0.44 0.88 0.84 0.4 0.9 0.14 0.28 0.22 1.68 0.5 0.5 0.09 0.22 0.29 0.18 0.27 0.13 0.36 \
+$python train_point.py --epochs 209 --steps_per_epoch 50 $resume --digits $digits --dataset_path $told \
+    --mix 1 1 0.3 0.4 0.44 0.44 0.88 0.84 0.4 0.9 0.14 0.28 0.22 1.68 0.5 0.5 0.09 0.22 0.29 0.18 0.27 0.13 0.36 0.28 \
     --output "$work/point.keras" --logs "$work/logs/point" \
     --checkpoints "$work/checkpoints/point" --quiet
 $python -m points.release "$work/point.keras" points/point.keras

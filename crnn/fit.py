@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from crnn.release import embedded_config, load
 from reader.line_image import prepare
 from reader.metrics import align
 from reader.types import UInt8
-from training.augment import DigitPool, Stage2Augmentation, plain_display, stage2_view
+from training.augment import CORNERS_PUT_RIGHT, DigitPool, plain_display, stage2_view
 from training.datasets import Stage2Sample
 from training.display_texts import WHOLE, digit_row, display_text
 from training.line_augment import LineAugmentation, augmentation_of, line_view
@@ -32,9 +33,7 @@ Sample = Stored | DrawnLines
 _SHAPE = ("input_size", "channels", "column", "context", "rnn", "units", "layers")
 #: More exchanged drums than stage 2 learns from: rows of digits must not be learnt by heart. And displays upside down,
 #: on which the network sees no text: that is how the reader finds out that it cut one out so.
-#: Displays are cut along corners that the corner network has put right: they are wrong by less than stage 2 is shown.
-DISPLAY_AUGMENTATION = Stage2Augmentation(exchange=0.6, turned=0.08, jitter=0.03, shift=0.03, loose=0.08)
-
+DISPLAY_AUGMENTATION = dataclasses.replace(CORNERS_PUT_RIGHT, exchange=0.6, turned=0.08)
 
 #: Of drawn lines, whose characters differ already: the strength of their views against those of stored pictures.
 DRAWN_AUGMENTATION = 0.6

@@ -21,6 +21,7 @@ from retinanet.model import build
 from retinanet.release import embedded_config, load
 from retinanet.targets import Stage1Targets, Stage2Targets
 from training.augment import (
+    CORNERS_PUT_RIGHT,
     DigitPool,
     Stage1Augmentation,
     Stage2Augmentation,
@@ -201,7 +202,7 @@ def fit_stage2(
 
     `singles`: single digits to exchange those of displays for.
     """
-    config, augmentation = config or Stage2Config(), augmentation or Stage2Augmentation()
+    config, augmentation = config or Stage2Config(), augmentation or CORNERS_PUT_RIGHT
     samples = [s for w in sets for s in w.samples]
     model, state = _model(config, run, resume, initial)
     write_json_atomic(run.logs / "config.json", {"network": config.to_dict(), "augmentation": augmentation})

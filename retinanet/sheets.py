@@ -8,7 +8,7 @@ import numpy as np
 
 from reader.symbols import STAGE1_CLASSES, STAGE2_CLASSES
 from retinanet.config import Stage1Config, Stage2Config
-from training.augment import DigitPool, Stage1Augmentation, Stage2Augmentation, stage1_view, stage2_view
+from training.augment import CORNERS_PUT_RIGHT, DigitPool, Stage1Augmentation, stage1_view, stage2_view
 from training.datasets import Stage1Sample, Stage2Sample
 from training.preview import Tile, evenly
 
@@ -40,7 +40,7 @@ def augmented_tiles(samples: Samples, config: Stage1Config | Stage2Config, seed:
         if isinstance(sample, Stage1Sample):
             view, shapes, labels = stage1_view(sample, config.input_size, rng, Stage1Augmentation())
         else:
-            view, shapes, labels = stage2_view(sample, config.input_size, rng, Stage2Augmentation(), pool)
+            view, shapes, labels = stage2_view(sample, config.input_size, rng, CORNERS_PUT_RIGHT, pool)
         tiles.append(_tile(stage, view, shapes, labels, sample.name))
     return tiles
 

@@ -264,6 +264,10 @@ class Stage2Augmentation:
     fade: float = 0.1
 
 
+#: For networks that read displays whose corners the corner network has put right: smaller errors are left of them.
+CORNERS_PUT_RIGHT = Stage2Augmentation(jitter=0.03, shift=0.03, loose=0.08)
+
+
 @dataclass(frozen=True)
 class DigitPool:
     """Pictures of single digits cut from displays, by class, for exchanging.
