@@ -276,7 +276,8 @@ def _draw_point(rng: np.random.Generator, ink: np.ndarray, row: _Row) -> Box:
     x, y = _point_middle(rng, row, row.count - row.decimals, size)
     # A small point is blurred away before the strokes beside it are: many look paler than the digits.
     strength = rng.uniform(0.45, 0.9) if rng.random() < 0.35 else 1.0
-    layer = _point_mask(ink.shape, x, y, size, bool(rng.random() < 0.5))
+    layer = np.zeros(ink.shape, np.uint8)
+    _dot(layer, x, y, size, bool(rng.random() < 0.5))
     low = y + size / 2
     if rng.random() < 0.15:  # a comma
         low, thick = min(low + size * 0.9, float(ink.shape[0])), max(1, round(size / 3))
@@ -289,10 +290,10 @@ def _draw_point(rng: np.random.Generator, ink: np.ndarray, row: _Row) -> Box:
 def _ghost_points(rng: np.random.Generator, ghost: np.ndarray, row: _Row) -> None:
     """The points of an LCD that are not lit shimmer like its other segments: one after every digit, or after some."""
     size, square = _point_size(rng, row), bool(rng.random() < 0.5)
-    first = int(rng.integers(1, row.count))
-    for place in range(first, row.count):
-        x, y = _point_middle(rng, row, place, size)
-        _lay(ghost, _point_mask(ghost.shape, x, y, size, square).astype(np.float32) / 255, 0, 0)
+    layer = np.zeros(ghost.shape, np.uint8)
+    for place in range(int(rng.integers(1, row.count)), row.count):
+        _dot(layer, *_point_middle(rng, row, place, size), size, square)
+    _lay(ghost, layer.astype(np.float32) / 255, 0, 0)
 
 
 def _point_size(rng: np.random.Generator, row: _Row) -> float:
@@ -309,15 +310,13 @@ def _point_middle(rng: np.random.Generator, row: _Row, place: int, size: float) 
     return x, row.top + row.high - size * rng.uniform(0.3, 0.5)
 
 
-def _point_mask(shape: tuple[int, ...], x: float, y: float, size: float, square: bool) -> np.ndarray:
-    """A round or square point as uint8 (h, w)."""
-    mask = np.zeros(shape, np.uint8)
+def _dot(layer: np.ndarray, x: float, y: float, size: float, square: bool) -> None:
+    """Draw a square or round point of this width around x, y into a layer uint8 (h, w)."""
     if square:
         a, b = np.int32(np.round([x - size / 2, y - size / 2])), np.int32(np.round([x + size / 2, y + size / 2]))
-        cv2.rectangle(mask, a.tolist(), b.tolist(), 255, -1)
+        cv2.rectangle(layer, a.tolist(), b.tolist(), 255, -1)
     else:
-        cv2.circle(mask, (int(x * 16), int(y * 16)), int(size * 8), 255, -1, cv2.LINE_AA, 4)
-    return mask
+        cv2.circle(layer, (int(x * 16), int(y * 16)), int(size * 8), 255, -1, cv2.LINE_AA, 4)
 
 
 def _compose(rng: np.random.Generator, look: _Look, ink: np.ndarray, ghost: np.ndarray) -> np.ndarray:

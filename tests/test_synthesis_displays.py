@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from reader.places import Rules
 from reader.symbols import STAGE2_CLASSES
 from synthesis.counter import DOUBTFUL, SLACK, drum_positions, drum_reading, random_units
 from synthesis.display import DisplayArt, draw_display
@@ -124,10 +125,12 @@ def test_reading_is_what_the_boxes_say(displays: list[DisplayArt]) -> None:
 
 def test_digit_boxes_stand_in_one_row_apart(displays: list[DisplayArt]) -> None:
     for art in displays:
+        # Leaning digits of an LCD come close together: no closer than the reader can tell apart.
+        most = 0.35 if art.kind == "analog" else Rules().same_place
         digits = sorted(b for b in art.boxes if len(b[4]) == 1)
         for left, right in itertools.pairwise(digits):
             shared = min(left[2], right[2]) - max(left[0], right[0])
-            assert shared < 0.5 * min(left[2] - left[0], right[2] - right[0]), art.reading
+            assert shared < most * min(left[2] - left[0], right[2] - right[0]), art.reading
 
 
 def test_a_point_stands_between_the_feet_of_its_neighbours() -> None:
