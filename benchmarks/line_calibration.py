@@ -1,7 +1,8 @@
 """Fits the calibration of a bundle's line readers on held-out lines: see `reader.line_settings.LineSettings`.
 
-First the temperature that makes the true texts likeliest (Guo et al. 2017), then, with it, how often readings of each
-probability are right (Platt 1999).
+First the temperature that makes the true texts likeliest (Guo et al. 2017); then, where each character is looked at by
+itself too (`reader.characters`), how far either network is trusted; then how often readings of each probability are
+right (Platt 1999).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from reader.bundle import load_bundle, save_bundle
+from reader.bundle import Bundle, load_bundle, save_bundle
+from reader.characters import CharacterLook, weighed
 from reader.confidence import expected_calibration_error, sigmoid
 from reader.ctc import log_softmax, text_log_probability
 from reader.line_image import prepare
@@ -34,6 +36,8 @@ Logits = npt.NDArray[np.floating]
 _TEMPERATURES = np.geomspace(0.2, 5.0, 17)
 #: A probability is kept so far from 0 and 1, as in `LineSettings.confidence`.
 _SMALLEST = 1e-9
+#: Exponents that are tried for the line's network and for the one of single characters; see `CharacterSettings.trust`.
+_TRUSTS = [(line, character) for line in (0.5, 0.7, 1.0) for character in (0.25, 0.35, 0.5, 0.7, 1.0, 1.4)]
 #: Pull of slope and offset to 1 and 0, in readings: where nearly all are right, little is known of the others.
 _RIDGE = 1.0
 
@@ -46,11 +50,13 @@ class LineFit:
         temperature: see `LineSettings`.
         slope: see `LineSettings`.
         offset: see `LineSettings`.
+        trust: see `CharacterSettings`; None where no network looks at single characters.
     """
 
     temperature: float
     slope: float
     offset: float
+    trust: tuple[float, float] | None = None
 
     def put_into(self, settings: LineSettings) -> LineSettings:
         """The settings with these numbers."""
@@ -81,20 +87,28 @@ def calibrate_lines(
         ValueError: no such reader, no such set, nothing to fit on.
     """
     reader = LineReader.load(task, models, runtime)
-    views = list(_views(dataset_paths, split, reader.settings, limit))
-    if not views:
+    settings = reader.settings
+    lines = list(_lines(dataset_paths, split, settings, limit))
+    if not lines:
         raise ValueError(f"{', '.join(map(str, dataset_paths))}: no lines to fit on in the split {split!r}")
-    logits = [reader.network(view[None])["logits"][0] for view, _ in tqdm(views, desc=task, unit="line", disable=None)]
-    texts = [text for _, text in views]
-    temperature = fit_temperature(logits, texts, reader.settings.alphabet)
-    warmed = replace(reader.settings, temperature=temperature)
-    probabilities, right = _outcomes(reader, warmed, logits, texts)
-    fitted = LineFit(temperature, *fit_confidence(probabilities, right))
+    pictures, texts = [picture for picture, _ in lines], [text for _, text in lines]
+    views = (prepare(picture, settings.input_size, settings.fit) for picture in pictures)
+    logits = [
+        reader.network(view[None])["logits"][0]
+        for view in tqdm(views, desc=task, total=len(lines), unit="line", disable=None)
+    ]
+    temperature = fit_temperature(logits, texts, settings.alphabet)
+    warmed = replace(settings, temperature=temperature)
+    trust = None
+    if reader.look is not None:
+        steps = [log_softmax(each, temperature) for each in logits]
+        trust = fit_trust(reader.look, steps, pictures, texts, warmed)
+        reader.look = CharacterLook(reader.look.network, replace(reader.look.settings, trust=trust))
+    probabilities, right = _outcomes(reader, warmed, logits, lines)
+    fitted = LineFit(temperature, *fit_confidence(probabilities, right), trust)
     if write:
-        bundle = load_bundle(models)
-        lines = {**bundle.lines, task: fitted.put_into(bundle.lines[task])}
-        save_bundle(replace(bundle, lines=lines), models)
-    plain = replace(reader.settings, temperature=1.0, slope=1.0, offset=0.0)
+        save_bundle(_with(fitted, load_bundle(models), task), models)
+    plain = replace(settings, temperature=1.0, slope=1.0, offset=0.0)
     return {
         "task": task,
         "lines": len(texts),
@@ -103,15 +117,24 @@ def calibrate_lines(
         "temperature": fitted.temperature,
         "slope": fitted.slope,
         "offset": fitted.offset,
+        "trust": fitted.trust,
         "mean_loss": {
             "plain": mean_loss(logits, texts, plain.alphabet, 1.0),
             "fitted": mean_loss(logits, texts, plain.alphabet, temperature),
         },
         "calibration_error_on_the_fitted_lines": {
-            "plain": _error(plain, *_outcomes(reader, plain, logits, texts)),
+            "plain": _error(plain, *_outcomes(reader, plain, logits, lines)),
             "fitted": _error(fitted.put_into(warmed), probabilities, right),
         },
     }
+
+
+def _with(fitted: LineFit, bundle: Bundle, task: str) -> Bundle:
+    lines = {**bundle.lines, task: fitted.put_into(bundle.lines[task])}
+    if fitted.trust is None:
+        return replace(bundle, lines=lines)
+    characters = {**bundle.characters, task: replace(bundle.characters[task], trust=fitted.trust)}
+    return replace(bundle, lines=lines, characters=characters)
 
 
 def mean_loss(logits: Sequence[Logits], texts: Sequence[str], alphabet: str, temperature: float) -> float:
@@ -123,10 +146,11 @@ def mean_loss(logits: Sequence[Logits], texts: Sequence[str], alphabet: str, tem
         alphabet: class i + 1 is alphabet[i].
         temperature: divides the logits.
     """
-    losses = [
-        -text_log_probability(log_softmax(each, temperature), alphabet, text)
-        for each, text in zip(logits, texts, strict=True)
-    ]
+    return _mean_loss([log_softmax(each, temperature) for each in logits], texts, alphabet)
+
+
+def _mean_loss(steps: Sequence[Logits], texts: Sequence[str], alphabet: str) -> float:
+    losses = [-text_log_probability(each, alphabet, text) for each, text in zip(steps, texts, strict=True)]
     possible = [loss for loss in losses if math.isfinite(loss)]
     return float(np.mean(possible)) if possible else math.nan
 
@@ -146,6 +170,33 @@ def fit_temperature(logits: Sequence[Logits], texts: Sequence[str], alphabet: st
         around = tried[max(best - 1, 0)], tried[min(best + 1, len(tried) - 1)]
         found, tried = float(tried[best]), np.geomspace(*around, 9)
     return found
+
+
+def fit_trust(
+    look: CharacterLook,
+    steps: Sequence[Logits],
+    pictures: Sequence[UInt8],
+    texts: Sequence[str],
+    line: LineSettings,
+) -> tuple[float, float]:
+    """How far the line's network and that of single characters are trusted, for the likeliest true texts.
+
+    Args:
+        look: with the network of single characters.
+        steps: (T, C) calibrated log probabilities of each line.
+        pictures: (H, W, 3) uint8 RGB of each line.
+        texts: the truth of each.
+        line: settings of the line's network.
+    """
+    opinions = [look.opinion(each, picture, line) for each, picture in zip(steps, pictures, strict=True)]
+
+    def loss(trust: tuple[float, float]) -> float:
+        both = [
+            each if seen is None else weighed(each, *seen, trust) for each, seen in zip(steps, opinions, strict=True)
+        ]
+        return _mean_loss(both, texts, line.alphabet)
+
+    return min(tqdm(_TRUSTS, desc="trust", disable=None), key=loss)
 
 
 def fit_confidence(probabilities: Sequence[float], right: Sequence[bool]) -> tuple[float, float]:
@@ -182,14 +233,14 @@ def fit_confidence(probabilities: Sequence[float], right: Sequence[bool]) -> tup
 
 
 def _outcomes(
-    reader: LineReader, settings: LineSettings, logits: Sequence[Logits], texts: Sequence[str]
+    reader: LineReader, settings: LineSettings, logits: Sequence[Logits], lines: Sequence[tuple[UInt8, str]]
 ) -> tuple[list[float], list[bool]]:
     """Probability of each reading and whether it is right; without lines on which nothing is read."""
-    decoder = LineReader(reader.network, settings)
+    decoder = LineReader(reader.network, settings, reader.look)
     probabilities, right = [], []
-    lines = zip(logits, texts, strict=True)
-    for each, text in tqdm(lines, desc="readings", total=len(texts), unit="line", leave=False, disable=None):
-        readings = decoder.decode(log_softmax(each, settings.temperature))
+    known = zip(logits, lines, strict=True)
+    for each, (picture, text) in tqdm(known, "readings", len(lines), unit="line", leave=False, disable=None):
+        readings = decoder.decode(decoder.steps_of(each, picture))
         if readings and readings[0].text:
             probabilities.append(math.exp(min(0.0, readings[0].log_probability)))
             right.append(readings[0].text == text)
@@ -200,12 +251,12 @@ def _error(settings: LineSettings, probabilities: Sequence[float], right: Sequen
     return expected_calibration_error([settings.confidence(p) for p in probabilities], right)
 
 
-def _views(paths: Sequence[Path], split: str, settings: LineSettings, limit: int | None) -> Iterator[tuple[UInt8, str]]:
-    """The lines of a split as the reader shows them to the network, (h, w, 3) uint8, and their texts."""
+def _lines(paths: Sequence[Path], split: str, settings: LineSettings, limit: int | None) -> Iterator[tuple[UInt8, str]]:
+    """The pictures of a split's lines, (H, W, 3) uint8 RGB, and their texts; displays in the network's size."""
     if settings.task != DISPLAY_TASK:
         lines = load_lines(paths, split)
         for sample in evenly(lines, limit or len(lines)):
-            yield prepare(sample.image, settings.input_size, settings.fit), sample.text
+            yield sample.image, sample.text
         return
     from training.augment import plain_display
     from training.datasets import load_stage2

@@ -109,16 +109,24 @@ def meter_reader(engine: str, folder: Path, keras_files: dict[str, Path]) -> Met
 
 def line_reader(engine: str, folder: Path, bundle: Bundle, task: str, keras_files: dict[str, Path]) -> LineReader:
     """The line reader of a task as an engine runs it."""
+    from reader.characters import CharacterLook
     from reader.lines import LineReader
 
-    settings = bundle.lines[task]
+    settings, second = bundle.lines[task], bundle.characters.get(task)
     if engine != "keras":
-        return LineReader(network_of(engine, folder, settings.files), settings)
+        look = second and CharacterLook(network_of(engine, folder, second.files), second)
+        return LineReader(network_of(engine, folder, settings.files), settings, look)
     if task not in keras_files:
         raise MissingError(f"no {task}.keras was given")
+    from crnn.runtime import KerasLines
     from crnn.runtime import line_reader as on_keras
 
-    return LineReader(on_keras(keras_files[task], task).network, settings)
+    look = None
+    if second is not None and f"{task}_characters" in keras_files:
+        from characters.release import load
+
+        look = CharacterLook(KerasLines(load(keras_files[f"{task}_characters"])[0]), second)
+    return LineReader(on_keras(keras_files[task], task).network, settings, look)
 
 
 class Timed:

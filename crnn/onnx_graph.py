@@ -31,21 +31,12 @@ def to_onnx(model: keras.Model) -> onnx.ModelProto:
     return onnx_graph.to_onnx(
         model,
         {
-            keras.layers.MaxPooling2D: _largest,
             keras.layers.Permute: _columns,
             keras.layers.Reshape: _flatten,
             keras.layers.Concatenate: _side_by_side,
             keras.layers.Bidirectional: _both_ways,
         },
     )
-
-
-def _largest(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
-    sizes = [inputs[0].shape[1 + i] % layer.pool_size[i] for i in range(2)]
-    if layer.pool_size != layer.strides or any(sizes):
-        raise ExportError(f"layer {layer.name!r}: only pooling that divides the map evenly is exported")
-    shape = {"kernel_shape": list(layer.pool_size), "strides": list(layer.strides)}
-    return graph.add("MaxPool", [graph.value(inputs[0])], value_name(layer, tensor), **shape)
 
 
 def _columns(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:

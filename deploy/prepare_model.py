@@ -11,7 +11,7 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -72,7 +72,14 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--lines", type=Path, metavar="DIR", help="line readers, TASK.keras (default: crnn/ here, else the one above)")
     add("--point", type=Path, metavar="FILE", help="(default: points/point.keras here, else the one above)")
     add("--corners", type=Path, metavar="FILE", help="(default: corners/corners.keras here, else the one above)")
+    add(
+        "--characters",
+        type=Path,
+        metavar="DIR",
+        help="second looks at the characters of lines, TASK_characters.keras (default: characters/ here, else above)",
+    )
     add("--no_lines", action="store_true", help="no line readers: meters' displays are read by stage 2 alone then")
+    add("--no_characters", action="store_true", help="lines are read by their networks alone")
     add("--no_corners", action="store_true", help="displays are cut out along the corners that stage 1 finds")
     add("--settings", type=Path, metavar="FILE", help="bundle.json with thresholds and calibration to take over")
     return parser.parse_args(arguments)
@@ -91,9 +98,11 @@ def main(arguments: list[str] | None = None) -> int:
         lines = {} if flags.no_lines else find_lines(flags.lines)
         point = None if flags.no_lines else find_small("point", "points", flags.point)  # beside the line reader only
         corners = None if flags.no_corners else find_small("corners", "corners", flags.corners)
+        seconds = {} if flags.no_lines or flags.no_characters else find_characters(flags.characters, lines)
         unknown = sorted(set(flags.int8) - {*STAGES, *lines})
         if unknown:
             raise ValueError(f"--int8 {' '.join(unknown)}: wanted of {', '.join([*STAGES, *lines])}")
+        from characters.preparation import prepare_characters
         from corners.preparation import prepare_corners
         from crnn.preparation import LineWish, prepare_lines  # TensorFlow, seconds to import: when there is work for it
         from points.preparation import PointWish, prepare_point
@@ -117,6 +126,8 @@ def main(arguments: list[str] | None = None) -> int:
         with replacing(flags.out) as folder:
             made = prepare_lines(line_wish, folder, _made_line)
             looked = prepare_point(PointWish(point, formats), folder, _made_digits) if point else None
+            known = before.characters if before else {}
+            second = prepare_characters(seconds, formats, folder, _made_line, known)
             looks = before.corners.looks if before and before.corners else CornersSettings.looks
             sharp = prepare_corners(corners, formats, folder, _made_corners, looks) if corners else None
             wish = Wish(
@@ -133,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
                 sharpener=_on_onnx(CornerSharpener, sharp, folder),
             )
             bundle = prepare(wish, folder, _made_photo, lambda rng: make_display(rng).image)
-            save_bundle(replace(bundle, lines=made, point=looked, corners=sharp), folder)
+            save_bundle(replace(bundle, lines=made, point=looked, corners=sharp, characters=second), folder)
     except (OSError, ValueError) as error:  # ReleaseError, ExportError, BundleError and ImageError are ValueErrors
         print(f"prepare_model.py: {error}", file=sys.stderr)
         return 1
@@ -164,9 +175,26 @@ def find_lines(folder: Path | None) -> dict[str, Path]:
     Raises:
         FileNotFoundError: a folder was given, and there is none.
     """
+    return _by_name(folder, "crnn", "no line readers there; train_lines.py makes TASK.keras")
+
+
+def find_characters(folder: Path | None, lines: Collection[str]) -> dict[str, Path]:
+    """The .keras files of second looks by task, found as those of `lines`; without those of tasks not among these.
+
+    Raises:
+        FileNotFoundError: a folder was given, and there is none.
+    """
+    from characters.preparation import name_of
+
+    missing = "no such networks there; train_characters.py makes TASK_characters.keras"
+    found = _by_name(folder, "characters", missing)
+    return {task: found[name_of(task)] for task in lines if name_of(task) in found}
+
+
+def _by_name(folder: Path | None, package: str, missing: str) -> dict[str, Path]:
     if folder is not None and not any(folder.glob("*.keras")):
-        raise FileNotFoundError(f"{folder}: no line readers there; train_lines.py makes TASK.keras")
-    folders = [folder] if folder is not None else [HERE.parent / "crnn", HERE / "crnn"]
+        raise FileNotFoundError(f"{folder}: {missing}")
+    folders = [folder] if folder is not None else [HERE.parent / package, HERE / package]
     return {path.stem: path for place in folders for path in sorted(place.glob("*.keras"))}
 
 
@@ -253,9 +281,10 @@ def replacing(out: Path) -> Iterator[Path]:
 
 
 def _is_ours(name: str) -> bool:
+    from characters.preparation import name_of
     from crnn.config import TASKS
 
-    ours = (*STAGES, "point", "corners", *TASKS)
+    ours = (*STAGES, "point", "corners", *TASKS, *map(name_of, TASKS))
     return name == "bundle.json" or name in {f"{each}{end}" for each in ours for end in ("", ".onnx", "_int8.onnx")}
 
 

@@ -16,7 +16,7 @@ from reader.confidence import Calibration
 from reader.geometry import MARGIN
 from reader.image import write_atomic
 from reader.joint import JointRules
-from reader.line_settings import LineSettings
+from reader.line_settings import CharacterSettings, LineSettings
 from reader.places import Rules
 from reader.symbols import STAGE1_CLASSES, STAGE2_CLASSES
 
@@ -153,6 +153,7 @@ class Bundle:
         joint: how its opinion and stage 2's are weighed.
         point: settings of the network that looks for the decimal point; None for none.
         corners: settings of the network that puts the display's corners right; None for none.
+        characters: settings of the networks that look at each character of a line by itself, by the line reader's task.
         versions: of the packages that made the files, for the record.
         format_version: of bundle.json.
     """
@@ -165,6 +166,7 @@ class Bundle:
     joint: JointRules = field(default_factory=JointRules)
     point: PointSettings | None = None
     corners: CornersSettings | None = None
+    characters: Mapping[str, CharacterSettings] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
@@ -197,10 +199,12 @@ class Bundle:
             raise BundleError(f"a bundle is a JSON object, not {type(data).__name__}")
         built = {key: _build(parts[key], value, key) if key in parts else value for key, value in data.items()}
         built |= {key: _build(kind, data[key], key) for key, kind in optional.items() if data.get(key) is not None}
-        if isinstance(data.get("lines"), Mapping):
-            built["lines"] = {
-                task: _build(LineSettings, value, f"lines.{task}") for task, value in data["lines"].items()
-            }
+        by_task = {"lines": LineSettings, "characters": CharacterSettings}
+        built |= {
+            key: {task: _build(kind, value, f"{key}.{task}") for task, value in data[key].items()}
+            for key, kind in by_task.items()
+            if isinstance(data.get(key), Mapping)
+        }
         return _build(cls, built, "bundle")
 
     def to_dict(self) -> dict[str, Any]:

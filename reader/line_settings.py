@@ -85,6 +85,36 @@ class LineSettings:
         return float(1 / (1 + np.exp(-(self.slope * logit + self.offset))))
 
 
+@dataclass(frozen=True)
+class CharacterSettings:
+    """The network that looks at each character of a line by itself; see `reader.characters`.
+
+    Attributes:
+        input_size: height and width of a window in pixels.
+        line_height: as many of its pixels are the height of the line's picture.
+        files: file name in the bundle's folder by runtime, such as {"onnx": "plate_characters.onnx"}.
+        source_sha256: of the .keras file from which the files were exported.
+        checks: what comparing each export with its source found, by runtime or kind of file, for the record.
+        trust: exponents with which the probabilities of the line's network and of this one are multiplied; 0 as the
+            second leaves the line as it is.
+    """
+
+    input_size: tuple[int, int]
+    line_height: int
+    files: Mapping[str, str] = field(default_factory=dict)
+    source_sha256: str = ""
+    checks: Mapping[str, str] = field(default_factory=dict)
+    trust: tuple[float, float] = (1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if len(self.input_size) != 2 or min(self.input_size) < 8:
+            raise ValueError(f"input_size: height and width of at least 8 pixels wanted; {self.input_size} came")
+        if not 1 <= self.line_height <= 4 * self.input_size[0]:
+            raise ValueError(f"line_height: from 1 to {4 * self.input_size[0]} wanted; {self.line_height} came")
+        if len(self.trust) != 2 or self.trust[0] <= 0 or self.trust[1] < 0:
+            raise ValueError(f"trust: one number above 0 and one of at least 0 wanted; {self.trust} came")
+
+
 def check_alphabet(alphabet: str) -> None:
     """Raises ValueError for an alphabet that is empty or names a character twice."""
     twice = sorted({c for c in alphabet if alphabet.count(c) > 1})

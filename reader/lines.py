@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reader.bundle import DEFAULT_FOLDER, BundleError, load_bundle
+from reader.characters import CharacterLook
 from reader.ctc import CtcReading, beam_search, greedy, log_softmax, text_log_probability
 from reader.geometry import box_corners, inverse, warp_points
 from reader.image import ImageError, Source, load_image
@@ -110,9 +111,10 @@ class LineReader:
     (N, h, w, 3) uint8 -> "logits" (N, T, classes), class 0 the CTC blank.
     """
 
-    def __init__(self, network: Network, settings: LineSettings) -> None:
+    def __init__(self, network: Network, settings: LineSettings, look: CharacterLook | None = None) -> None:
         self.network = network
         self.settings = settings
+        self.look = look
 
     @classmethod
     def load(
@@ -136,19 +138,28 @@ class LineReader:
             BundleError: no such task in the bundle, the folder is no usable bundle, or no such runtime or device.
         """
         folder = Path(path) if path is not None else DEFAULT_FOLDER
-        lines = load_bundle(folder).lines
-        if task not in lines:
-            raise BundleError(f"{folder}: no line reader for {task!r}; there are {sorted(lines)}")
-        settings = lines[task]
-        return cls(load_network(folder, settings.files, runtime, threads, device), settings)
+        bundle = load_bundle(folder)
+        if task not in bundle.lines:
+            raise BundleError(f"{folder}: no line reader for {task!r}; there are {sorted(bundle.lines)}")
+        settings, second = bundle.lines[task], bundle.characters.get(task)
+        network = load_network(folder, settings.files, runtime, threads, device)
+        if second is None or not second.trust[1]:
+            return cls(network, settings)
+        look = CharacterLook(load_network(folder, second.files, runtime, threads, device), second)
+        return cls(network, settings, look)
 
     def log_probs(self, image: UInt8) -> npt.NDArray[np.float64]:
-        """The network's opinion of an (H, W, 3) uint8 RGB picture: (T, classes) calibrated log probabilities."""
+        """What is read in an (H, W, 3) uint8 RGB picture, step by step: (T, classes) calibrated log probabilities."""
         batch = prepare(image, self.settings.input_size, self.settings.fit)[None]
-        return log_softmax(self.network(batch)["logits"][0], self.settings.temperature)
+        return self.steps_of(self.network(batch)["logits"][0], image)
+
+    def steps_of(self, logits: npt.ArrayLike, image: UInt8) -> npt.NDArray[np.float64]:
+        """The same, of the network's (T, classes) logits for that picture."""
+        steps = log_softmax(logits, self.settings.temperature)
+        return steps if self.look is None else self.look.sharpened(steps, image, self.settings)
 
     def log_probs_of(self, inputs: UInt8) -> tuple[npt.NDArray[np.float64], ...]:
-        """The same of each of (N, h, w, 3) pictures that have the network's input size already."""
+        """The network's alone, of each of (N, h, w, 3) pictures that have its input size already."""
         logits = self.network(inputs)["logits"]  # (N, T, classes)
         return tuple(log_softmax(each, self.settings.temperature) for each in logits)
 

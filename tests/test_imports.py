@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
-    "reader", "archive", "training", "retinanet", "crnn", "points", "corners", "synthesis", "accelerated", "deploy",
-    "benchmarks",
+    "reader", "archive", "training", "retinanet", "crnn", "points", "corners", "characters", "synthesis",
+    "accelerated", "deploy", "benchmarks",
 )  # fmt: skip
 FRAMEWORKS = {"tensorflow", "keras", "keras_cv", "torch", "jax", "tensorflow_datasets"}
 
@@ -23,6 +23,7 @@ ALLOWED = {
     "crnn": {"reader", "training", "crnn"},
     "points": {"reader", "training", "points"},
     "corners": {"reader", "training", "corners"},
+    "characters": {"reader", "training", "characters"},
     "synthesis": {"reader", "training", "retinanet", "crnn", "synthesis"},
     "accelerated": {"reader", "training", "retinanet", "crnn", "synthesis", "accelerated"},
 }

@@ -222,6 +222,14 @@ def _flatten(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
     return graph.add("Flatten", [x], name, axis=1)
 
 
+def _largest(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
+    sizes = [inputs[0].shape[1 + i] % layer.pool_size[i] for i in range(2)]
+    if layer.pool_size != layer.strides or any(sizes):
+        raise ExportError(f"layer {layer.name!r}: only pooling that divides the map evenly is exported")
+    shape = {"kernel_shape": list(layer.pool_size), "strides": list(layer.strides)}
+    return graph.add("MaxPool", [graph.value(inputs[0])], value_name(layer, tensor), **shape)
+
+
 def slice_of(graph: Graph, value: str, start: int, stop: int, axis: int, name: str) -> str:
     """A part of a value along one axis, from `start` up to before `stop`."""
     bounds = [
@@ -248,6 +256,7 @@ WRITERS: dict[type, Writer] = {
     keras.layers.Dense: _dense,
     keras.layers.Dropout: _nothing,
     keras.layers.Flatten: _flatten,
+    keras.layers.MaxPooling2D: _largest,
     keras.layers.UpSampling2D: _enlarge,
     keras.layers.Reshape: _reshape,
     keras.layers.Concatenate: _concatenate,

@@ -1,0 +1,1 @@
+"""The network that looks at each character of a line by itself, beside the one that reads the line as a whole."""
