@@ -74,6 +74,14 @@ def line_parser() -> argparse.ArgumentParser:
     made.add_argument("--dataset_path", type=Path, nargs="+", required=True, metavar="SET", help="TFDS set(s) of lines")
     made.add_argument("--split", default="validation", help="split of the sets to take (default: %(default)s)")
     made.add_argument("--limit", type=positive, default=2000, metavar="N", help="at most so many lines (default: 2000)")
+    made.add_argument(
+        "--trust",
+        nargs=2,
+        type=float,
+        metavar=("LINE", "CHARACTERS"),
+        help="exponents of the line's network and of the one of single characters, where there is one, instead of "
+        "those that fit best: for lines that one of the two was trained on",
+    )
     made.add_argument("--runtime", default="auto", help="of exported models (default: %(default)s)")
     return _with_common(made)
 
@@ -144,8 +152,16 @@ def _lines(args: argparse.Namespace) -> dict[str, Any]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own lines would bury ours
     from benchmarks.line_calibration import calibrate_lines
 
-    write = not args.dry_run
-    return calibrate_lines(args.task, args.dataset_path, args.split, args.models, args.runtime, args.limit, write)
+    return calibrate_lines(
+        args.task,
+        args.dataset_path,
+        args.split,
+        args.models,
+        args.runtime,
+        args.limit,
+        write=not args.dry_run,
+        trust=args.trust and tuple(args.trust),
+    )
 
 
 def _point(args: argparse.Namespace) -> dict[str, Any]:

@@ -71,6 +71,7 @@ def calibrate_lines(
     runtime: str = "auto",
     limit: int | None = None,
     write: bool = True,
+    trust: tuple[float, float] | None = None,
 ) -> dict[str, Any]:
     """Fits a line reader's temperature, slope and offset; returns them and how well they hold.
 
@@ -82,12 +83,15 @@ def calibrate_lines(
         runtime: one of `reader.runtime.RUNTIMES`, or "auto".
         limit: at most so many lines, spread over the sets.
         write: whether bundle.json gets the numbers.
+        trust: see `CharacterSettings`; None for the one that fits best.
 
     Raises:
-        ValueError: no such reader, no such set, nothing to fit on.
+        ValueError: no such reader, no such set, nothing to fit on, a trust without a network of single characters.
     """
     reader = LineReader.load(task, models, runtime)
     settings = reader.settings
+    if trust is not None and reader.look is None:
+        raise ValueError(f"--trust: no network looks at the single characters of {task!r} in {models}")
     lines = list(_lines(dataset_paths, split, settings, limit))
     if not lines:
         raise ValueError(f"{', '.join(map(str, dataset_paths))}: no lines to fit on in the split {split!r}")
@@ -99,10 +103,10 @@ def calibrate_lines(
     ]
     temperature = fit_temperature(logits, texts, settings.alphabet)
     warmed = replace(settings, temperature=temperature)
-    trust = None
     if reader.look is not None:
-        steps = [log_softmax(each, temperature) for each in logits]
-        trust = fit_trust(reader.look, steps, pictures, texts, warmed)
+        if trust is None:
+            steps = [log_softmax(each, temperature) for each in logits]
+            trust = fit_trust(reader.look, steps, pictures, texts, warmed)
         reader.look = CharacterLook(reader.look.network, replace(reader.look.settings, trust=trust))
     probabilities, right = _outcomes(reader, warmed, logits, lines)
     fitted = LineFit(temperature, *fit_confidence(probabilities, right), trust)

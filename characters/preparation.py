@@ -41,7 +41,7 @@ def prepare_characters(
         formats: of "savedmodel", "onnx", "onnx_int8"; they are small, so that int8 is not made of them.
         folder: where to; exists.
         make: draws a line.
-        before: settings whose trust is taken over, by task.
+        before: settings whose trust and certainty are taken over, by task.
 
     Returns:
         What belongs into the bundle, by task.
@@ -66,8 +66,6 @@ def prepare_characters(
         ]
         batch = np.concatenate(windows)[..., None]
         files, checks = export_float32(name_of(task), network, batch, tuple(formats), folder, TOLERANCE)
-        trust = before[task].trust if task in before else CharacterSettings.trust
-        made[task] = CharacterSettings(
-            config.input_size, config.line_height, files, sha256(source), checks, trust=trust
-        )
+        known = {"trust": before[task].trust, "certain": before[task].certain} if task in before else {}
+        made[task] = CharacterSettings(config.input_size, config.line_height, files, sha256(source), checks, **known)
     return made

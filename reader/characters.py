@@ -55,17 +55,24 @@ class CharacterLook:
         return log_probs if opinion is None else weighed(log_probs, *opinion, self.settings.trust)
 
     def opinion(self, log_probs: Float64, image: UInt8, line: LineSettings) -> tuple[CtcReading, Float64] | None:
-        """The characters found, and what this network says of each: (N, characters) log probabilities; None for none.
+        """The characters found, and what this network says of each; None where there is none to look at.
 
         Arguments as of `sharpened`.
+
+        Returns:
+            The line's likeliest reading, and (N, characters) log probabilities, zeros for those not looked at.
         """
         found = greedy(log_probs, line.alphabet)
-        if not found.characters:
+        looked = [at for at, each in enumerate(found.characters) if each.confidence < self.settings.certain]
+        if not looked:
             return None
         middles = middles_of(found, len(log_probs), image.shape, line)
-        windows = character_windows(image, middles, self.settings.input_size, self.settings.line_height)
+        places = [middles[at] for at in looked]
+        windows = character_windows(image, places, self.settings.input_size, self.settings.line_height)
         logits = np.asarray(self.network(windows[..., None])["logits"], np.float64)
-        return found, logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+        told = np.zeros((len(middles), logits.shape[1]))
+        told[looked] = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+        return found, told
 
 
 def weighed(log_probs: Float64, found: CtcReading, told: Float64, trust: Sequence[float]) -> Float64:
@@ -74,7 +81,8 @@ def weighed(log_probs: Float64, found: CtcReading, told: Float64, trust: Sequenc
     Args:
         log_probs: (T, classes), class 0 the blank.
         found: the reading whose characters were looked at.
-        told: (N, classes - 1) log probabilities, of each of its characters.
+        told: (N, classes - 1) log probabilities, of each of its characters; a row of zeros for one not looked at, which
+            stays as it is.
         trust: exponents of the line's network and of the other one.
     """
     middles = np.array([(c.start + c.end) / 2 for c in found.characters])  # (N,) in steps
@@ -83,6 +91,8 @@ def weighed(log_probs: Float64, found: CtcReading, told: Float64, trust: Sequenc
     which = np.maximum(log_probs[:, 1:] - some, _FLOOR)
     both = trust[0] * which + trust[1] * np.maximum(told, _FLOOR)[nearest]
     both -= np.logaddexp.reduce(both, axis=1, keepdims=True)
+    looked = np.abs(told).sum(axis=1)[nearest] > 0  # (T,)
+    both = np.where(looked[:, None], both, log_probs[:, 1:] - some)
     return np.concatenate([log_probs[:, :1], some + both], axis=1)
 
 

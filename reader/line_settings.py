@@ -97,6 +97,8 @@ class CharacterSettings:
         checks: what comparing each export with its source found, by runtime or kind of file, for the record.
         trust: exponents with which the probabilities of the line's network and of this one are multiplied; 0 as the
             second leaves the line as it is.
+        certain: characters of which the line's network is at least so sure are not looked at: it is nearly always right
+            about them, and they are most.
     """
 
     input_size: tuple[int, int]
@@ -105,6 +107,7 @@ class CharacterSettings:
     source_sha256: str = ""
     checks: Mapping[str, str] = field(default_factory=dict)
     trust: tuple[float, float] = (1.0, 1.0)
+    certain: float = 0.998
 
     def __post_init__(self) -> None:
         if len(self.input_size) != 2 or min(self.input_size) < 8:
@@ -113,6 +116,8 @@ class CharacterSettings:
             raise ValueError(f"line_height: from 1 to {4 * self.input_size[0]} wanted; {self.line_height} came")
         if len(self.trust) != 2 or self.trust[0] <= 0 or self.trust[1] < 0:
             raise ValueError(f"trust: one number above 0 and one of at least 0 wanted; {self.trust} came")
+        if not 0 < self.certain <= 1:
+            raise ValueError(f"certain: above 0, at most 1 wanted; {self.certain} came")
 
 
 def check_alphabet(alphabet: str) -> None:

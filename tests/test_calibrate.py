@@ -15,11 +15,12 @@ from benchmarks.calibration import calibrate as calibrate_meters
 from benchmarks.line_calibration import fit_confidence, fit_temperature, mean_loss
 from benchmarks.point_calibration import OPINIONS, SLIP, Told, fit_weights, share_right
 from reader.bundle import load_bundle, save_bundle
+from reader.characters import CharacterLook
 from reader.confidence import sigmoid
 from reader.ctc import greedy, log_softmax
 from reader.image import encode_png
 from reader.joint import JointRules
-from reader.line_settings import ALPHABETS, LineSettings
+from reader.line_settings import ALPHABETS, CharacterSettings, LineSettings
 from reader.lines import LineReader
 from reader.pipeline import MeterReader
 from reader.signs import SIGNS
@@ -294,6 +295,31 @@ def test_flags_that_cannot_be_meant_are_refused(arguments, message, capsys):
     with pytest.raises(SystemExit) as stopped:
         calibrate.main(arguments)
     assert stopped.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_how_far_each_network_is_trusted_is_fitted_or_given(codes, code_set, models, capsys, monkeypatch):
+    def says_a(windows):
+        return {"logits": np.tile(np.array([3.0, 0, 0], np.float32), (len(windows), 1))}
+
+    second = CharacterSettings((16, 16), 14, {"onnx": "second.onnx"}, certain=1.0)
+    plain = LineReader.load
+
+    def load(task, path, runtime="auto"):
+        reader, settings = plain(task, path, runtime), load_bundle(path).characters.get(task)
+        reader.look = settings and CharacterLook(says_a, settings)
+        return reader
+
+    monkeypatch.setattr(LineReader, "load", load)
+    flags = ["lines", "--task", "code", "--dataset_path", str(code_set), "--models", str(models), "--limit", "60"]
+    assert calibrate.main([*flags, "--trust", "1", "1"]) == 1
+    assert "--trust: no network looks at the single characters of 'code'" in capsys.readouterr().err
+    save_bundle(replace(load_bundle(models), characters={"code": second}), models)
+    assert calibrate.main(flags) == 0
+    told = json.loads(capsys.readouterr().out)
+    fitted = load_bundle(models).characters["code"].trust
+    assert tuple(told["trust"]) == fitted and fitted[1] == 0.25, "one that always says the same is hardly trusted"
+    assert calibrate.main([*flags, "--trust", "0.5", "0.7"]) == 0
+    assert load_bundle(models).characters["code"].trust == (0.5, 0.7)
 
 
 def test_an_empty_split_is_said(codes, models, monkeypatch):

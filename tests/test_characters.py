@@ -29,7 +29,7 @@ from training.export import MismatchError
 from training.line_sets import LineSample
 from training.run import Weighted
 
-SETTINGS = CharacterSettings((32, 32), 28)
+SETTINGS = CharacterSettings((32, 32), 28, certain=1.0)
 SMALL = CharactersConfig("handwritten", "0123456789", (16, 16), 14, (4, 4, 8, 8, 8, 8), 16, 0.0)
 
 
@@ -120,6 +120,25 @@ def test_both_opinions_are_multiplied_and_what_shows_nothing_stays():
     assert half[0, 1] / half[0, 2] == pytest.approx((0.6 * 0.2 / (0.3 * 0.8)) ** 0.5)
 
 
+def test_what_is_certain_is_not_looked_at():
+    reader = fake_line_reader()
+    network = SeesWidth()
+    picture, _ = line("0110")
+    log_probs = reader.log_probs(picture)
+    sure = CharacterLook(network, replace(SETTINGS, certain=0.99))
+    assert sure.opinion(log_probs, picture, reader.settings) is None and not network.shapes
+    assert sure.sharpened(log_probs, picture, reader.settings) is log_probs
+    first, second = greedy(log_probs, reader.settings.alphabet).characters[:2]
+    unsure = log_probs.copy()
+    unsure[second.start : second.end] = log_softmax(0.3 * log_probs[second.start : second.end])
+    found, told = sure.opinion(unsure, picture, reader.settings)
+    assert found.text == "0110" and network.shapes == [(1, 32, 32, 1)]
+    assert told.any(axis=1).tolist() == [False, True, False, False]
+    both = sure.sharpened(unsure, picture, reader.settings)
+    np.testing.assert_allclose(both[: first.end], unsure[: first.end])
+    assert both[second.start, 2] > unsure[second.start, 2]
+
+
 def test_one_network_alone_rules_nothing_out():
     steps = steps_of([0.1, 0.89, 0.01])
     told = np.array([[-500.0, 0.0]])
@@ -156,6 +175,7 @@ def test_a_line_is_read_with_the_second_look():
         ({"trust": (0.0, 1.0)}, "trust"),
         ({"trust": (1.0, -1.0)}, "trust"),
         ({"trust": (1.0,)}, "trust"),
+        ({"certain": 0.0}, "certain"),
     ],
 )
 def test_settings_that_make_no_look_are_refused(values, told):
@@ -237,7 +257,7 @@ def test_it_learns_wide_from_narrow(trained):
     assert config == SMALL and network.name == "characters"
     measures = evaluate_characters(network, unseen)
     assert measures["right"] >= 0.8 and measures["wrong"] <= 1, measures
-    look = CharacterLook(network.predict_on_batch, CharacterSettings(config.input_size, config.line_height))
+    look = CharacterLook(network.predict_on_batch, replace(SETTINGS, input_size=(16, 16), line_height=14))
     reader = fake_line_reader()
     picture, _ = line("0110")
     found, told = look.opinion(reader.log_probs(picture), picture, reader.settings)
@@ -252,12 +272,16 @@ def test_exports_answer_as_keras_does_and_the_reader_takes_them(trained, tmp_pat
     def make(task, rng):
         return line("".join(rng.choice(["0", "1"], 4)))[0], None
 
-    before = {"handwritten": CharacterSettings((32, 32), 28, trust=(0.5, 0.7))}
+    before = {"handwritten": CharacterSettings((32, 32), 28, trust=(0.5, 0.7), certain=0.9)}
     made = prepare_characters({"handwritten": path}, ("savedmodel", "onnx", "onnx_int8"), tmp_path, make, before)
     settings = made["handwritten"]
     name = "handwritten_characters"
     assert settings.files == {"onnx": f"{name}.onnx", "onnx_float32": f"{name}.onnx", "savedmodel": f"{name}/1"}
-    assert settings.trust == (0.5, 0.7) and settings.line_height == 14 and len(settings.source_sha256) == 64
+    assert (
+        (settings.trust, settings.certain) == ((0.5, 0.7), 0.9)
+        and settings.line_height == 14
+        and len(settings.source_sha256) == 64
+    )
     assert set(settings.checks) == {"onnx_float32", "savedmodel"}
     with pytest.raises(MismatchError, match="'plate'"):
         prepare_characters({"plate": path}, ("onnx",), tmp_path, make, {})

@@ -70,6 +70,15 @@ def test_line_readers_come_from_the_committed_keras_files(task):
     assert settings.source_sha256 == hashlib.sha256(source).hexdigest()
 
 
+def test_second_looks_come_from_the_committed_keras_files():
+    bundle = load_bundle()
+    assert set(bundle.characters) == {"handwritten"} and set(bundle.characters) <= set(bundle.lines)
+    for task, settings in bundle.characters.items():
+        source = (ROOT / "characters" / f"{task}_characters.keras").read_bytes()
+        assert settings.source_sha256 == hashlib.sha256(source).hexdigest()
+        assert LineReader.load(task, threads=1).look is not None
+
+
 @pytest.mark.parametrize(("task", "least"), [("price", 0.7), ("plate", 0.6), ("captcha", 0.8), ("handwritten", 0.6)])
 def test_made_lines_are_read(task, least):
     """Lines that no training saw. The shares are low on purpose: made lines are harder than real ones."""
