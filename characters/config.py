@@ -20,7 +20,7 @@ class CharactersConfig(FrozenConfig):
         line_height: as many of its pixels are the height of the line's picture.
         channels: of the six convolutions, two in each block.
         units: of the layer before the answer.
-        dropout: after each block; twice and half as much, at most 0.9, before the answer.
+        dropout: after each block; before the answer two and a half times as much, at most 0.9.
     """
 
     task: str

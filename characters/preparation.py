@@ -67,5 +67,7 @@ def prepare_characters(
         batch = np.concatenate(windows)[..., None]
         files, checks = export_float32(name_of(task), network, batch, tuple(formats), folder, TOLERANCE)
         known = {"trust": before[task].trust, "certain": before[task].certain} if task in before else {}
-        made[task] = CharacterSettings(config.input_size, config.line_height, files, sha256(source), checks, **known)
+        made[task] = CharacterSettings(
+            config.input_size, config.line_height, config.alphabet, files, sha256(source), checks, **known
+        )
     return made

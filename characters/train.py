@@ -46,7 +46,7 @@ def _train(args: argparse.Namespace) -> int:
     check_mix(args, len(args.digits))
     config = network_config(args)
     reader = LineReader.load(args.task, args.models)
-    if set(config.alphabet) != set(reader.settings.alphabet):
+    if config.alphabet != reader.settings.alphabet:
         raise ValueError(f"alphabet {config.alphabet!r}: the line reader has {reader.settings.alphabet!r}")
     workers.connect()  # before TensorFlow computes anything
     drawn = [_rows(folder, args.rows, args.seed) for folder in args.digits]

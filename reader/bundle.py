@@ -179,6 +179,12 @@ class Bundle:
         ):
             if tuple(stage.classes) != classes:
                 raise BundleError(f"{name}.classes are {list(stage.classes)}; wanted {list(classes)}")
+        for task in sorted(set(self.characters) & set(self.lines)):
+            came, wanted = self.characters[task].alphabet, self.lines[task].alphabet
+            if came != wanted:
+                raise BundleError(
+                    f"characters.{task}.alphabet is {came!r}; that of its line reader, {wanted!r}, wanted"
+                )
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Bundle:

@@ -92,6 +92,7 @@ class CharacterSettings:
     Attributes:
         input_size: height and width of a window in pixels.
         line_height: as many of its pixels are the height of the line's picture.
+        alphabet: class i is alphabet[i]; that of the line reader.
         files: file name in the bundle's folder by runtime, such as {"onnx": "plate_characters.onnx"}.
         source_sha256: of the .keras file from which the files were exported.
         checks: what comparing each export with its source found, by runtime or kind of file, for the record.
@@ -103,6 +104,7 @@ class CharacterSettings:
 
     input_size: tuple[int, int]
     line_height: int
+    alphabet: str
     files: Mapping[str, str] = field(default_factory=dict)
     source_sha256: str = ""
     checks: Mapping[str, str] = field(default_factory=dict)
@@ -112,6 +114,7 @@ class CharacterSettings:
     def __post_init__(self) -> None:
         if len(self.input_size) != 2 or min(self.input_size) < 8:
             raise ValueError(f"input_size: height and width of at least 8 pixels wanted; {self.input_size} came")
+        check_alphabet(self.alphabet)
         if not 1 <= self.line_height <= 4 * self.input_size[0]:
             raise ValueError(f"line_height: from 1 to {4 * self.input_size[0]} wanted; {self.line_height} came")
         if len(self.trust) != 2 or self.trust[0] <= 0 or self.trust[1] < 0:

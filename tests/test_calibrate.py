@@ -301,7 +301,7 @@ def test_how_far_each_network_is_trusted_is_fitted_or_given(codes, code_set, mod
     def says_a(windows):
         return {"logits": np.tile(np.array([3.0, 0, 0], np.float32), (len(windows), 1))}
 
-    second = CharacterSettings((16, 16), 14, {"onnx": "second.onnx"}, certain=1.0)
+    second = CharacterSettings((16, 16), 14, "ab1", {"onnx": "second.onnx"}, certain=1.0)
     plain = LineReader.load
 
     def load(task, path, runtime="auto"):

@@ -29,7 +29,7 @@ from training.export import MismatchError
 from training.line_sets import LineSample
 from training.run import Weighted
 
-SETTINGS = CharacterSettings((32, 32), 28, certain=1.0)
+SETTINGS = CharacterSettings((32, 32), 28, "0123456789", certain=1.0)
 SMALL = CharactersConfig("handwritten", "0123456789", (16, 16), 14, (4, 4, 8, 8, 8, 8), 16, 0.0)
 
 
@@ -172,6 +172,7 @@ def test_a_line_is_read_with_the_second_look():
     [
         ({"input_size": (4, 32)}, "input_size"),
         ({"line_height": 0}, "line_height"),
+        ({"alphabet": ""}, "alphabet"),
         ({"trust": (0.0, 1.0)}, "trust"),
         ({"trust": (1.0, -1.0)}, "trust"),
         ({"trust": (1.0,)}, "trust"),
@@ -180,7 +181,7 @@ def test_a_line_is_read_with_the_second_look():
 )
 def test_settings_that_make_no_look_are_refused(values, told):
     with pytest.raises(ValueError, match=told):
-        CharacterSettings(**{"input_size": (32, 32), "line_height": 28, **values})
+        CharacterSettings(**{"input_size": (32, 32), "line_height": 28, "alphabet": "01", **values})
 
 
 @pytest.mark.parametrize(
@@ -272,7 +273,7 @@ def test_exports_answer_as_keras_does_and_the_reader_takes_them(trained, tmp_pat
     def make(task, rng):
         return line("".join(rng.choice(["0", "1"], 4)))[0], None
 
-    before = {"handwritten": CharacterSettings((32, 32), 28, trust=(0.5, 0.7), certain=0.9)}
+    before = {"handwritten": CharacterSettings((32, 32), 28, "0123456789", trust=(0.5, 0.7), certain=0.9)}
     made = prepare_characters({"handwritten": path}, ("savedmodel", "onnx", "onnx_int8"), tmp_path, make, before)
     settings = made["handwritten"]
     name = "handwritten_characters"
@@ -289,7 +290,7 @@ def test_exports_answer_as_keras_does_and_the_reader_takes_them(trained, tmp_pat
 
 def test_the_bundle_carries_it_and_the_reader_loads_it(tmp_path, monkeypatch):
     line_settings = fake_line_reader(files={"onnx": "handwritten.onnx"}).settings
-    second = CharacterSettings((32, 32), 28, {"onnx": "second.onnx"})
+    second = CharacterSettings((32, 32), 28, "0123456789", {"onnx": "second.onnx"})
     bundle = Bundle(
         Stage1Settings(256, {}),
         Stage2Settings((64, 320), {}),
@@ -301,6 +302,11 @@ def test_the_bundle_carries_it_and_the_reader_loads_it(tmp_path, monkeypatch):
     assert Bundle.from_dict(json.loads(json.dumps(older))).characters == {}
     with pytest.raises(BundleError, match=r"characters\.handwritten: unknown key 'size'"):
         Bundle.from_dict({**bundle.to_dict(), "characters": {"handwritten": {"size": 3}}})
+    other = {"handwritten": replace(second, alphabet="9876543210")}
+    with pytest.raises(
+        BundleError, match=r"characters\.handwritten\.alphabet is '9876543210'; that of its line reader"
+    ):
+        replace(bundle, characters=other)
     loaded = []
 
     def network(folder, files, *rest):
