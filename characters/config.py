@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reader.line_settings import ALPHABETS, check_alphabet
-from training.classifier import BLOCKS
 from training.frozen_config import FrozenConfig
+
+#: Blocks of two convolutions; each halves the map.
+BLOCKS = 3
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from characters.config import CharactersConfig
 from characters.model import build
 from characters.release import load
 from characters.windows import CharacterSample, plain_window, window_view
+from reader.ctc import log_softmax
 from training.loop import Example, Feed, RunConfig, fingerprint, fit, prepare, write_json_atomic
 from training.release import take_weights
 from training.run import Weighted, chances
@@ -69,13 +70,12 @@ def evaluate_characters(network: keras.Model, samples: Sequence[CharacterSample]
         return {"score": 0.0}
     windows = np.stack([plain_window(s.window) for s in samples])
     truth = np.array([s.label for s in samples])
-    logits = np.asarray(network.predict(windows, batch_size=256, verbose=0)["logits"], np.float64)
-    right = float(np.mean(logits.argmax(axis=1) == truth))
-    losses = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(truth)), truth]
-    loss = float(losses.mean())
+    steps = log_softmax(network.predict(windows, batch_size=256, verbose=0)["logits"])  # (N, characters)
+    hits = steps.argmax(axis=1) == truth
+    right, loss = float(hits.mean()), float(-steps[np.arange(len(truth)), truth].mean())
     return {
         "right": right,
-        "wrong": float(np.sum(logits.argmax(axis=1) != truth)),
+        "wrong": float(np.sum(~hits)),
         "cross_entropy": loss,
         "score": right - 0.1 * loss,
     }

@@ -65,7 +65,7 @@ def prepare_characters(
             for picture, middles in zip(pictures, places, strict=True)
         ]
         batch = np.concatenate(windows)[..., None]
-        files, checks = export_float32(name_of(task), network, batch, tuple(formats), folder, TOLERANCE)
+        files, checks = export_float32(name_of(task), network, batch, formats, folder, TOLERANCE)
         known = {"trust": before[task].trust, "certain": before[task].certain} if task in before else {}
         made[task] = CharacterSettings(
             config.input_size, config.line_height, config.alphabet, files, sha256(source), checks, **known

@@ -9,13 +9,11 @@ import numpy as np
 
 from characters.config import CharactersConfig
 from characters.windows import CharacterSample, window_view
-from training.preview import Tile, write_sheet
+from training.preview import plain_tile, write_sheet
 
 _PICTURES = 160
 #: Pictures in a row, and the height and width of the room for each.
 _LAYOUT = (16, (64, 64))
-_NO_BOXES = np.zeros((0, 4), np.float32)
-_NO_LABELS = np.zeros(0, np.int64)
 
 
 def write_windows(path: Path, samples: Sequence[CharacterSample], config: CharactersConfig, seed: int = 0) -> None:
@@ -23,12 +21,8 @@ def write_windows(path: Path, samples: Sequence[CharacterSample], config: Charac
     rng = np.random.default_rng(seed)
     chosen = [samples[int(index)] for index in rng.integers(len(samples), size=_PICTURES)]
     tiles = [
-        Tile(
-            np.repeat(window_view(sample.window, config.input_size, rng), 3, axis=2),
-            _NO_BOXES,
-            _NO_LABELS,
-            [],
-            config.alphabet[sample.label],
+        plain_tile(
+            np.repeat(window_view(sample.window, config.input_size, rng), 3, axis=2), config.alphabet[sample.label]
         )
         for sample in chosen
     ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crnn.config import LineConfig
-from training.preview import Tile, contact_sheet, evenly, write_sheet
+from training.preview import contact_sheet, evenly, plain_tile, write_sheet
 from training.run import RunConfig
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ LAYOUT = (5, (64, 240))
 _PICTURES = 100
 _WATCHED = 200
 _SHOWN = 40
-_NO_BOXES = np.zeros((0, 4), np.float32)
-_NO_LABELS = np.zeros(0, np.int64)
 
 
 def write_augmented(
@@ -32,7 +30,7 @@ def write_augmented(
     """A sheet of random training views, as the network sees them, with their texts."""
     from crnn.fit import augmented_views
 
-    tiles = [_tile(view, text) for view, text in augmented_views(samples, config, _PICTURES, seed, strength)]
+    tiles = [plain_tile(view, text) for view, text in augmented_views(samples, config, _PICTURES, seed, strength)]
     write_sheet(path, tiles, *LAYOUT)
 
 
@@ -57,12 +55,8 @@ def watchers(config: LineConfig, validation: Sequence[Stored], run: RunConfig) -
         ]
         # Wrong ones first: they are what one looks for.
         told.sort(key=lambda pair: ":" not in pair[1])
-        sheet = contact_sheet([_tile(*pair) for pair in told[:_SHOWN]], *LAYOUT)
+        sheet = contact_sheet([plain_tile(*pair) for pair in told[:_SHOWN]], *LAYOUT)
         right = np.mean([a == t for a, (_, t) in zip(answers, views, strict=True)])
         return {"lines": float(right)}, sheet
 
     return [*callbacks, Watch(run.logs, images, targets, run.batch_size, judge)]
-
-
-def _tile(view: np.ndarray, text: str) -> Tile:
-    return Tile(view, _NO_BOXES, _NO_LABELS, [], text)

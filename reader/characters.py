@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from reader.ctc import CtcReading, greedy
+from reader.ctc import CtcReading, greedy, log_softmax
 from reader.image import resize
 from reader.line_image import placement
 from reader.line_settings import CharacterSettings, LineSettings
@@ -69,9 +69,8 @@ class CharacterLook:
         middles = middles_of(found, len(log_probs), image.shape, line)
         places = [middles[at] for at in looked]
         windows = character_windows(image, places, self.settings.input_size, self.settings.line_height)
-        logits = np.asarray(self.network(windows[..., None])["logits"], np.float64)
-        told = np.zeros((len(middles), logits.shape[1]))
-        told[looked] = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+        told = np.zeros((len(middles), len(line.alphabet)))
+        told[looked] = log_softmax(self.network(windows[..., None])["logits"])
         return found, told
 
 

@@ -20,7 +20,7 @@ from training.line_sources import LineRecord, Sources, read_sources
 from training.line_splits import Line, divide, same_pictures
 from training.line_statistics import LineSize, describe, line_statistics, plot, summary
 from training.line_texts import GROUPED_BY_TEXT, TextRules
-from training.preview import Tile, write_sheet
+from training.preview import Tile, plain_tile, write_sheet
 from training.splits import SplitRule
 from training.tfds_writer import LINES_NAME, VERSION, LineSetWriter
 
@@ -152,7 +152,6 @@ def _write_set(folder: Path, divided: Sequence[tuple[LineRecord, str]]) -> tuple
     sizes: list[LineSize] = []
     tiles: list[Tile] = []
     every = max(1, len(divided) // _PREVIEW_TILES)
-    nothing = np.zeros((0, 4)), np.zeros(0, np.int64), ()
     with LineSetWriter(folder, sorted({split for _, split in divided})) as writer:
         for number, (record, split) in enumerate(tqdm(divided, desc=LINES_NAME, unit="image")):
             try:
@@ -162,7 +161,7 @@ def _write_set(folder: Path, divided: Sequence[tuple[LineRecord, str]]) -> tuple
             writer.add(split, image, record.text, record.name)
             sizes.append(LineSize(split, record.text, *image.shape[:2]))
             if number % every == 0 and len(tiles) < _PREVIEW_TILES:
-                tiles.append(Tile(image, *nothing, f"{record.name} {split} {record.text}"))
+                tiles.append(plain_tile(image, f"{record.name} {split} {record.text}"))
         writer.close({record.name: split for record, split in divided})
     return sizes, tiles
 

@@ -42,6 +42,11 @@ class Tile:
     caption: str
 
 
+def plain_tile(image: UInt8, caption: str) -> Tile:
+    """A sample with nothing drawn into it."""
+    return Tile(image, np.zeros((0, 4), np.float32), np.zeros(0, np.int64), [], caption)
+
+
 def contact_sheet(tiles: Sequence[Tile], columns: int = 6, cell: tuple[int, int] = (240, 240)) -> UInt8:
     """Draws samples side by side.
 
