@@ -230,7 +230,7 @@ characters() {
         --checkpoints "$work/checkpoints/${task}_characters" --quiet
     $python -m characters.release "$work/${task}_characters.keras" "characters/${task}_characters.keras"
 }
-characters handwritten 22 handwritten_meza --digits "$lines/mnist" --rows 36000 --mix 1 2 4.5
+characters handwritten 43 handwritten_meza --digits "$lines/mnist" --rows 50000 --mix 1 2 4.5
 
 (cd deploy && $python prepare_model.py --formats onnx onnx_int8 --stage1 ../retinanet/stage1.keras --stage2 ../retinanet/stage2.keras)
 for task in captcha plate handwritten price; do
@@ -241,7 +241,7 @@ for task in captcha plate handwritten price; do
         price) sets="prices_rub" ;;
     esac
     trust=  # both networks of handwritten numbers know the digits of the made lines: what fits best tells nothing
-    [ "$task" = handwritten ] && trust="--trust 0.7 0.7"
+    [ "$task" = handwritten ] && trust="--trust 1 0.7"
     $python calibrate.py lines --task "$task" --dataset_path $(printf "$s/lines/%s " $sets) "$s/lines/made_$task" $trust
 done
 $python calibrate.py point --dataset_path $(displays 1) $lcds --mix 3 3 3 3 3 3 1 1 1 3 3

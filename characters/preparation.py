@@ -66,8 +66,12 @@ def prepare_characters(
         ]
         batch = np.concatenate(windows)[..., None]
         files, checks = export_float32(name_of(task), network, batch, formats, folder, TOLERANCE)
-        known = {"trust": before[task].trust, "certain": before[task].certain} if task in before else {}
+        known, digest = {}, sha256(source)
+        if task in before:
+            known = {name: getattr(before[task], name) for name in ("trust", "certain")}
+            if before[task].source_sha256 != digest:
+                print(f"{name_of(task)}: trust taken over from other weights; calibrate again")
         made[task] = CharacterSettings(
-            config.input_size, config.line_height, config.alphabet, files, sha256(source), checks, **known
+            config.input_size, config.line_height, config.alphabet, files, digest, checks, **known
         )
     return made

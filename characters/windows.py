@@ -16,14 +16,15 @@ from reader.ctc import CtcReading, aligned, log_softmax, text_log_probability
 from reader.line_image import prepare
 from reader.lines import LineReader
 from reader.types import UInt8
-from training.line_augment import random_linear
+from training.line_augment import bent, random_linear
 from training.line_sets import LineSample
 
 #: Pixels that a stored window has more than the network's on each side, so that a turned view has no empty corners.
 ROOM = 6
 #: How views differ: standard deviations of the turn (radians), the slant, the logarithm of the scale, the place
-#: (pixels); and shares of views that are blurred, noisy, fainter.
+#: (pixels); and shares of views that are bent, blurred, noisy, fainter.
 _TURN, _SLANT, _SCALE, _PLACE = 0.1, 0.13, 0.07, 1.1
+_BENT = 0.5
 _BLURRED, _NOISY, _FAINTER = 0.15, 0.15, 0.2
 _BATCH = 64
 #: A text that the line's network takes for less likely than e to this is not what it sees; its characters are not
@@ -86,7 +87,7 @@ def _aligned(lines: Iterable[LineSample], reader: LineReader) -> Iterator[tuple[
 
 
 def window_view(window: UInt8, size: tuple[int, int], rng: Rng) -> UInt8:
-    """One training view: turned, slanted, scaled, moved, then blurred, noisy or fainter now and then.
+    """One training view: bent, turned, slanted, scaled, moved, then blurred, noisy or fainter now and then.
 
     Args:
         window: as in `CharacterSample`.
@@ -96,6 +97,8 @@ def window_view(window: UInt8, size: tuple[int, int], rng: Rng) -> UInt8:
     Returns:
         (*size, 1) uint8.
     """
+    if rng.random() < _BENT:
+        window = bent(rng, window)
     linear = random_linear(rng, _TURN, _SLANT, _SCALE)
     middle = (np.array(window.shape[::-1]) - 1) / 2
     target = (np.array(size[::-1]) - 1) / 2 + rng.normal(0, _PLACE, 2)

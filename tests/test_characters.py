@@ -267,7 +267,7 @@ def test_it_learns_wide_from_narrow(trained):
     assert evaluate_characters(network, []) == {"score": 0.0}
 
 
-def test_exports_answer_as_keras_does_and_the_reader_takes_them(trained, tmp_path):
+def test_exports_answer_as_keras_does_and_the_reader_takes_them(trained, tmp_path, capsys):
     path, _, _ = trained
 
     def make(task, rng):
@@ -275,7 +275,10 @@ def test_exports_answer_as_keras_does_and_the_reader_takes_them(trained, tmp_pat
 
     before = {"handwritten": CharacterSettings((32, 32), 28, "0123456789", trust=(0.5, 0.7), certain=0.9)}
     made = prepare_characters({"handwritten": path}, ("savedmodel", "onnx", "onnx_int8"), tmp_path, make, before)
+    assert "trust taken over from other weights" in capsys.readouterr().out
     settings = made["handwritten"]
+    prepare_characters({"handwritten": path}, ("onnx",), tmp_path, make, made)
+    assert "trust taken over" not in capsys.readouterr().out
     name = "handwritten_characters"
     assert settings.files == {"onnx": f"{name}.onnx", "onnx_float32": f"{name}.onnx", "savedmodel": f"{name}/1"}
     assert (

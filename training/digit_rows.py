@@ -10,7 +10,7 @@ import numpy as np
 
 from reader.types import UInt8
 from training.idx_digits import IdxDigits
-from training.line_augment import random_linear
+from training.line_augment import bent, random_linear
 
 Rng = np.random.Generator
 
@@ -63,7 +63,7 @@ class DigitRows:
         for left, drop, tile in zip(lefts, drops, tiles, strict=True):
             place = row[drop : drop + height, left : left + width]
             np.maximum(place, _turned(rng, tile) if rng.random() < _BENT else tile, out=place)
-        return _bent(rng, row) if rng.random() < _BENT else row
+        return bent(rng, row) if rng.random() < _BENT else row
 
 
 def _lefts(rng: Rng, count: int, width: int) -> np.ndarray:
@@ -84,15 +84,3 @@ def _turned(rng: Rng, tile: UInt8) -> UInt8:
     moved = middle - linear @ middle + rng.normal(0, 0.018 * height, 2)
     view = cv2.warpAffine(tile, np.hstack([linear, moved[:, None]]), (width, height), flags=cv2.INTER_LINEAR)
     return np.asarray(view, np.uint8)
-
-
-def _bent(rng: Rng, row: UInt8) -> UInt8:
-    """A row bent elastically (Simard, Steinkraus and Platt 2003)."""
-    height, width = row.shape
-    # A push every fifth of the height, smoothly between: neighbouring strokes go the same way.
-    deviation = rng.uniform(0, 0.03) * height
-    pushes = rng.normal(0, deviation, (2, 5, max(4, round(5 * width / height)))).astype(np.float32)
-    x, y = (cv2.resize(push, (width, height), interpolation=cv2.INTER_CUBIC) for push in pushes)
-    x += np.arange(width, dtype=np.float32)
-    y += np.arange(height, dtype=np.float32)[:, None]
-    return np.asarray(cv2.remap(row, x, y, cv2.INTER_LINEAR), np.uint8)
