@@ -86,6 +86,7 @@ made made743 meters 1600 743
 made displays751 displays 10000 751 --kind analog
 made displays761 displays 12000 761 --kind analog
 made displays771 displays 12000 771 --kind analog
+made displays775 displays 16000 775 --kind analog
 made lcds772 displays 8000 772 --kind digital
 made lcds792 displays 12000 792 --kind digital
 made made773 meters 1600 773
@@ -105,7 +106,7 @@ done
 # The photos of seeds 201, 401, 512, 612, 713, 723, 733, 743, 773, 781 and 782 show their displays to the readers.
 for name in made201 made401 made512 made612 made713 made723 made733 made743 made773 displays displays12 displays211 \
     displays311 displays511 displays611 displays711 lcds712 displays721 lcds722 displays731 lcds732 displays741 displays751 \
-    displays761 displays771 lcds772 lcds792 made781 made782; do
+    displays761 displays771 displays775 lcds772 lcds792 made781 made782; do
     [ -d "$work/sets/$name/meter_values_dataset_stage2" ] || $python make_dataset.py stage2 \
         --labels "$work/$name/stage2/labels.json" --images "$work/$name/stage2/images" --out "$work/sets/$name" \
         --split 0.97 0.03 0
@@ -194,10 +195,12 @@ made displays13 displays 16000 13
 told="$s/toloka_water-full_photo-1 $s/toloka_water-display_crop-1 $s/iaoqian_water-full_photo-1"
 told="$told $s/iaoqian_water-display_crop-1 $s/displays $s/displays12 $s/displays13 $s/made $lcds"
 told="$told $s/anhkhoitran_electric $s/lcds712 $s/made713 $newest $s/jorvkve_electric $framed $s/lcds792"
+told="$told $last $s/made781 $s/made782 $s/displays775"
 resume=
 [ -e "$work/checkpoints/point/latest.keras" ] && resume=--resume_training
-$python train_point.py --epochs 209 --steps_per_epoch 50 $resume --digits $digits --dataset_path $told \
-    --mix 1 1 0.3 0.4 0.44 0.44 0.88 0.84 0.4 0.9 0.14 0.28 0.22 1.68 0.5 0.5 0.09 0.22 0.29 0.18 0.27 0.13 0.36 0.28 \
+$python train_point.py --epochs 275 --steps_per_epoch 50 $resume --digits $digits --dataset_path $told \
+    --mix 0.97 0.95 0.28 0.4 0.33 0.33 0.67 0.64 0.44 0.91 0.16 0.21 0.17 1.28 0.38 0.38 0.2 0.17 0.22 0.14 \
+    0.21 0.1 0.27 0.63 0.15 0.09 0.13 0.19 0.19 0.56 \
     --output "$work/point.keras" --logs "$work/logs/point" \
     --checkpoints "$work/checkpoints/point" --quiet
 $python -m points.release "$work/point.keras" points/point.keras
