@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,12 +67,11 @@ def prepare_characters(
         ]
         batch = np.concatenate(windows)[..., None]
         files, checks = export_float32(name_of(task), network, batch, formats, folder, TOLERANCE)
-        known, digest = {}, sha256(source)
-        if task in before:
-            known = {name: getattr(before[task], name) for name in ("trust", "certain")}
-            if before[task].source_sha256 != digest:
-                print(f"{name_of(task)}: trust taken over from other weights; calibrate again")
         made[task] = CharacterSettings(
-            config.input_size, config.line_height, config.alphabet, files, digest, checks, **known
+            config.input_size, config.line_height, config.alphabet, files, sha256(source), checks
         )
+        if task in before:
+            if before[task].source_sha256 != made[task].source_sha256:
+                print(f"{name_of(task)}: trust taken over from other weights; calibrate again")
+            made[task] = replace(made[task], trust=before[task].trust, certain=before[task].certain)
     return made

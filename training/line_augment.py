@@ -139,13 +139,13 @@ def _sample(image: UInt8, matrix: np.ndarray, size: tuple[int, int], rng: Rng, w
     return np.asarray(view, np.uint8)
 
 
-def bent(rng: Rng, row: UInt8) -> UInt8:
+def bent(rng: Rng, ink: UInt8) -> UInt8:
     """A (h, w) picture of ink bent elastically, as a hand might have written it (Simard, Steinkraus and Platt 2003)."""
-    height, width = row.shape
+    height, width = ink.shape
     # A push every fifth of the height, smoothly between: neighbouring strokes go the same way.
     deviation = rng.uniform(0, 0.03) * height
     pushes = rng.normal(0, deviation, (2, 5, max(4, round(5 * width / height)))).astype(np.float32)
     x, y = (cv2.resize(push, (width, height), interpolation=cv2.INTER_CUBIC) for push in pushes)
     x += np.arange(width, dtype=np.float32)
     y += np.arange(height, dtype=np.float32)[:, None]
-    return np.asarray(cv2.remap(row, x, y, cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(cv2.remap(ink, x, y, cv2.INTER_LINEAR), np.uint8)
