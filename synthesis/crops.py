@@ -12,7 +12,7 @@ from reader.image import resize
 from reader.types import UInt8
 from synthesis.camera import edge_homography
 from synthesis.display import Box, DisplayArt, draw_display
-from synthesis.legibility import decimals_show
+from synthesis.legibility import decimals_show, digits_show
 from synthesis.meter import MeterPhoto
 
 #: Share of LCDs cut out close around the digits, as people and detectors cut them, sometimes through the outer ones.
@@ -45,7 +45,8 @@ def make_display(rng: np.random.Generator, kind: str | None = None) -> MadeDispl
     while True:
         art = draw_display(rng, kind)
         h, w = art.image.shape[:2]
-        if decimals_show(art.image, box_corners((0, 0, w, h)), art):
+        edges = box_corners((0, 0, w, h))
+        if digits_show(art.image, edges, art) and decimals_show(art.image, edges, art):
             break
     tight = art.kind == "digital" and rng.random() < _TIGHT
     if tight:

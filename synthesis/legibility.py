@@ -10,21 +10,31 @@ from synthesis.display import DisplayArt
 
 #: Height in pixels at which photo and drawing are compared.
 _HEIGHT = 32
-#: Grey levels of contrast (standard deviation within a digit) under which print drowns in the dark or in the light.
-_FAINT = 7.0
+#: Deviation of a blur, in heights of a digit, that leaves a digit's place and loses its strokes: what blur as strong
+#: would leave does not tell a 3 from an 8, however like the drawing it is.
+_STROKES = 1 / 8
+#: Contrast of strokes (standard deviation along the ink's colour, in grey levels) under which print drowns.
+_FAINT = 8.0
 #: Grey levels by which the colours of decimals must differ from those of the other digits to be seen as different.
 _COLOURED = 7.0
 #: The same for the ground's brightness: light and shadow make smaller differences.
 _BRIGHTER = 45.0
-#: Score of a decimal point that a person can just see.
-_POINT = 0.4
+#: Every digit of a legible display scores at least this: what a person can just read.
+READABLE = 0.58
+#: At least half its digits score at least this: a few digits may be smeared, not all of them.
+CLEAR = 0.7
+#: A decimal point is seen if it differs from the ground around it by so many grey levels ...
+_POINT = 12.0
+#: ... and by so many times the deviation of that ground, which noise and the blurred strokes beside it make.
+_POINT_APART = 1.7
 
 
 def digit_scores(photo: np.ndarray, corners: np.ndarray, art: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Compare every digit on the photo with the drawing.
+    """Compare the strokes of every digit on the photo with those of the drawing.
 
-    Blur, noise, glare and covers all lower the correlation of the fine structure; what a person cannot see because it
-    is too faint is lowered in proportion.
+    Blur, noise, glare and covers all lower the correlation; what a person cannot see because it is too faint is lowered
+    in proportion. Photo and drawing are each compared along one colour, so that red on yellow counts like black on
+    white.
 
     Args:
         photo: uint8 (H, W, 3) RGB.
@@ -35,18 +45,35 @@ def digit_scores(photo: np.ndarray, corners: np.ndarray, art: np.ndarray, boxes:
     Returns:
         (n,) float64, about 1 for a perfect digit, about 0 for nothing left.
     """
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    if not len(boxes):
+        return np.zeros(0)
     seen, drawn, scale = _beside(photo, corners, art)
-    seen_fine, drawn_fine = _fine(seen), _fine(drawn)
+    blur = float(np.median(boxes[:, 3] - boxes[:, 1])) * scale * _STROKES
+    seen_fine, drawn_fine = (_fine(image, blur) for image in (seen, drawn))
     scores = []
-    for x1, y1, x2, y2 in np.asarray(boxes, np.float64).reshape(-1, 4) * scale:
+    for x1, y1, x2, y2 in boxes * scale:
         part = slice(max(0, int(y1)), int(np.ceil(y2))), slice(max(0, int(x1)), int(np.ceil(x2)))
-        a, b = drawn_fine[part], seen_fine[part]
-        a, b = a - a.mean((0, 1)), b - b.mean((0, 1))
-        power = float(np.sqrt((a * a).sum() * (b * b).sum())) + 1e-6
-        likeness = float((a * b).sum()) / power
-        contrast = likeness * float(np.sqrt((b * b).sum(-1).mean() / 3))
-        scores.append(max(0.0, likeness) * min(1.0, max(0.0, contrast) / _FAINT))
+        a, b = (fine[part].reshape(-1, 3) for fine in (drawn_fine, seen_fine))
+        a, b = a - a.mean(0), b - b.mean(0)
+        ink = a @ np.linalg.eigh(a.T @ a)[1][:, -1]  # along the colour in which the drawing differs most
+        ink /= np.linalg.norm(ink) + 1e-6
+        colour = ink @ b
+        seen_ink = b @ (colour / (np.linalg.norm(colour) + 1e-6))
+        agreeing = float(ink @ seen_ink)
+        likeness = agreeing / (float(np.linalg.norm(seen_ink)) + 1e-6)
+        scores.append(likeness * min(1.0, agreeing / np.sqrt(len(ink)) / _FAINT))
     return np.array(scores)
+
+
+def digits_show(photo: np.ndarray, corners: np.ndarray, art: DisplayArt) -> bool:
+    """Whether a person can read every digit on the photo; arguments as of `decimals_show`.
+
+    Of the drawing itself as the photo it tells whether its ink can be seen at all.
+    """
+    boxes = np.array([box[:4] for box in art.boxes if box[4].isdigit()], np.float64)
+    scores = digit_scores(photo, corners, art.image, boxes)
+    return bool(scores.min() >= READABLE and np.median(scores) >= CLEAR)
 
 
 def decimals_show(photo: np.ndarray, corners: np.ndarray, art: DisplayArt) -> bool:
@@ -66,9 +93,8 @@ def decimals_show(photo: np.ndarray, corners: np.ndarray, art: DisplayArt) -> bo
     digits = sorted(box for box in art.boxes if box[4].isdigit())
     if not decimals:
         return True
-    points = np.array([box[:4] for box in art.boxes if box[4] == "point"], np.float64).reshape(-1, 4)
-    room = art.image.shape[0] * 0.04 * np.array([-1, -1, 1, 1])
-    if len(points) and digit_scores(photo, corners, art.image, points + room).min() >= _POINT:
+    points = [np.array(box[:4]) for box in art.boxes if box[4] == "point"]
+    if points and all(_point_shows(photo, corners, art.image, point) for point in points):
         return True
     if art.kind == "digital":
         heights = np.array([box[3] - box[1] for box in digits])
@@ -82,10 +108,35 @@ def decimals_show(photo: np.ndarray, corners: np.ndarray, art: DisplayArt) -> bo
     return bool((apart > needed).any())
 
 
-def _beside(photo: np.ndarray, corners: np.ndarray, art: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """The display as photographed and as drawn, uint8 (_HEIGHT, w, 3), and their size as a share of `art`."""
-    scale = _HEIGHT / art.shape[0]
-    size = _HEIGHT, max(4, round(art.shape[1] * scale))
+def _point_shows(photo: np.ndarray, corners: np.ndarray, art: np.ndarray, box: np.ndarray) -> bool:
+    """Whether a person can see the decimal point in that box, x1, y1, x2, y2 in pixels of `art`, on the photo."""
+    seen, drawn, scale = _beside(photo, corners, art, 2 * _HEIGHT)
+    x1, y1, x2, y2 = box * scale
+    room = max(2.5, 0.7 * max(x2 - x1, y2 - y1))
+    left, top = max(0, int(x1 - room)), max(0, int(y1 - room))
+    part = slice(top, int(np.ceil(y2 + room))), slice(left, int(np.ceil(x2 + room)))
+    a, b = drawn[part].astype(np.float32), seen[part].astype(np.float32)
+    y, x = np.mgrid[: a.shape[0], : a.shape[1]] + 0.5
+    inside = (x > x1 - left) & (x < x2 - left) & (y > y1 - top) & (y < y2 - top)
+    if not inside.any() or inside.all():
+        return False
+    far = np.linalg.norm(a - np.median(a[~inside], 0), axis=-1)
+    farthest = far[inside].max()
+    ink, ground = b[inside & (far > 0.6 * farthest)], b[~inside & (far < 0.35 * farthest)]
+    if not len(ink) or len(ground) < 4:
+        return False
+    apart = ink.mean(0) - ground.mean(0)
+    contrast = float(np.linalg.norm(apart))
+    spread = float((ground @ (apart / (contrast + 1e-6))).std())
+    return contrast >= max(_POINT, _POINT_APART * spread)
+
+
+def _beside(
+    photo: np.ndarray, corners: np.ndarray, art: np.ndarray, height: int = _HEIGHT
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """The display as photographed and as drawn, uint8 (height, w, 3), and their size as a share of `art`."""
+    scale = height / art.shape[0]
+    size = height, max(4, round(art.shape[1] * scale))
     seen, _ = rectify(photo, corners, 0.0, size)
     return seen, cv2.resize(art, size[::-1], interpolation=cv2.INTER_AREA), scale
 
@@ -108,7 +159,7 @@ def _look(seen: np.ndarray, drawn: np.ndarray, box: np.ndarray) -> np.ndarray:
     return np.array([*colours, ground.mean(), ink.mean() - ground.mean()])
 
 
-def _fine(image: np.ndarray) -> np.ndarray:
+def _fine(image: np.ndarray, blur: float) -> np.ndarray:
     """Remove what is wider than a stroke: light, shadow and the tone of the ground. float32 (h, w, 3)."""
     values = image.astype(np.float32)
-    return values - cv2.blur(values, (_HEIGHT // 2 + 1, _HEIGHT // 2 + 1))
+    return values - cv2.GaussianBlur(values, (0, 0), blur)

@@ -12,7 +12,7 @@ from synthesis.backdrop import background
 from synthesis.camera import Pose, Shot, edge_homography, look_at, random_shot, take
 from synthesis.display import DisplayArt, draw_display
 from synthesis.faces import Face, draw_face
-from synthesis.legibility import decimals_show, digit_scores
+from synthesis.legibility import decimals_show, digit_scores, digits_show
 from synthesis.objects import object_with_numbers
 from synthesis.paint import blend, jitter, polygon, shade
 
@@ -20,11 +20,7 @@ from synthesis.paint import blend, jitter, polygon, shade
 LEGIBLE_SHARE, ILLEGIBLE_SHARE = 0.75, 0.12
 DIGITAL_SHARE = 0.3
 
-#: Every digit of a legible display scores at least this (see `legibility.digit_scores`): what a person can just read.
-READABLE = 0.42
-#: At least half its digits score at least this: a few digits may be smeared, not all of them.
-CLEAR = 0.72
-#: At least half the digits of an illegible display score at most this.
+#: At least half the digits of an illegible display score at most this (see `legibility.digit_scores`).
 UNREADABLE = 0.15
 
 
@@ -252,11 +248,9 @@ def _try_photo(
         polygon(glow, corners, (255, 255, 255))
     for _ in range(3):
         photo = take(rng, img, shot, glow)
-        scores = digit_scores(photo, corners, art.image, digits)
-        clear = scores.min() >= READABLE and np.median(scores) >= CLEAR
-        if legible and clear and decimals_show(photo, corners, art):
+        if legible and digits_show(photo, corners, art) and decimals_show(photo, corners, art):
             break
-        if not legible and np.median(scores) <= UNREADABLE:
+        if not legible and np.median(digit_scores(photo, corners, art.image, digits)) <= UNREADABLE:
             break
         shot = shot.gentler() if legible else shot.harsher()
     else:

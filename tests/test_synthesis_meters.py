@@ -13,7 +13,7 @@ from synthesis.camera import Shot, edge_homography, look_at, random_shot, take
 from synthesis.display import DisplayArt, draw_display
 from synthesis.faces import box_face, dome_face, draw_face, round_face
 from synthesis.layout import Layout
-from synthesis.legibility import decimals_show, digit_scores
+from synthesis.legibility import READABLE, decimals_show, digit_scores, digits_show
 from synthesis.meter import MeterPhoto, make_photo
 from synthesis.objects import object_with_numbers
 from synthesis.paint import blend, put_text, smooth_noise, text_mask, white_noise
@@ -126,6 +126,8 @@ def plain_display() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     [
         (Shot(), 0.9, 1.01, "a clean photo"),
         (Shot(defocus=20), 0, 0.2, "blurred over more than a stroke"),
+        (Shot(defocus=12), 0, READABLE, "so blurred that 5 and 8 look alike"),
+        (Shot(defocus=5), READABLE, 1.01, "blurred, and each digit can be told"),
         (Shot(exposure=0.01), 0, 0.2, "dark"),
         (Shot(noise=300), 0, 0.8, "grain stronger than the print"),
     ],
@@ -135,6 +137,33 @@ def test_legibility_measure(shot: Shot, low: float, high: float, reason: str) ->
     photo = take(np.random.default_rng(0), scene_, shot)
     scores = digit_scores(photo, corners, art, boxes)
     assert scores.shape == (4,) and low <= scores.min() and scores.max() <= high, reason
+
+
+@pytest.mark.parametrize(
+    ("ground", "ink", "shown", "reason"),
+    [
+        ((200, 200, 200), (30, 30, 30), True, "black on white"),
+        ((30, 30, 30), (200, 200, 200), True, "white on black"),
+        ((215, 190, 120), (215, 120, 90), True, "red on yellow, alike in red"),
+        ((200, 200, 200), (194, 194, 194), False, "ink that is like its ground"),
+    ],
+)
+def test_drawn_digits_that_show(ground, ink, shown: bool, reason: str) -> None:
+    art = np.full((100, 400, 3), ground, np.uint8)
+    for i, digit in enumerate("2583"):
+        put_text(art, digit, (50 + 100 * i, 50), 60, ink, 0)
+    boxes = tuple((20.0 + 100 * i, 15.0, 80.0 + 100 * i, 85.0, digit) for i, digit in enumerate("2583"))
+    edges = np.array([[0, 0], [400, 0], [400, 100], [0, 100]], np.float32)
+    assert digits_show(art, edges, DisplayArt(art, boxes, "2583", "digital")) == shown, reason
+
+
+def test_one_digit_that_does_not_show_is_enough() -> None:
+    art, boxes, wall, corners = plain_display()
+    named = tuple((*box, digit) for box, digit in zip(boxes.tolist(), "2583", strict=True))
+    display = DisplayArt(art, named, "2583", "analog")
+    assert digits_show(wall, corners, display)
+    wall[100:200, 410:490] = 200
+    assert not digits_show(wall, corners, display)
 
 
 def display_with_decimals(ink: tuple[int, int, int], frame: tuple[int, int, int] | None, point: bool) -> DisplayArt:
@@ -172,6 +201,27 @@ def test_decimals_that_show(ink, frame, point: bool, shot: Shot, shown: bool, re
     wall[100:200, 100:500] = art.image
     photo = take(np.random.default_rng(0), wall, shot)
     assert decimals_show(photo, corners, art) == shown, reason
+
+
+@pytest.mark.parametrize(
+    ("colour", "blur", "shown", "reason"),
+    [
+        (30, 0.0, True, "a black point in the gap"),
+        (170, 0.0, True, "a pale one"),
+        (194, 0.0, False, "one that is like the ground"),
+        (170, 9.0, False, "a pale one that the lens spread"),
+    ],
+)
+def test_points_that_show(colour: int, blur: float, shown: bool, reason: str) -> None:
+    art = display_with_decimals((30, 30, 30), None, False)
+    image = art.image.copy()
+    image[78:90, 150:190] = 30  # the foot of the digit before the point
+    image[78:90, 194:206] = colour
+    drawn = DisplayArt(image, (*art.boxes, (192.0, 76.0, 208.0, 92.0, "point")), "25.83", "analog")
+    _, _, wall, corners = plain_display()
+    wall[100:200, 100:500] = image
+    photo = take(np.random.default_rng(0), wall, Shot(defocus=blur))
+    assert decimals_show(photo, corners, drawn) == shown, reason
 
 
 def test_a_display_without_decimals_shows_all_of_them() -> None:
