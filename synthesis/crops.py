@@ -137,7 +137,7 @@ def _as_found(
 def _cut_at_digits(art: DisplayArt, rng: np.random.Generator) -> DisplayArt:
     """What is left of an LCD when little more than the digits is cut out."""
     h, w = art.image.shape[:2]
-    digits = np.array([box[:4] for box in art.boxes if box[4].isdigit()])
+    digits = art.digits
     wide, high = np.median(digits[:, 2] - digits[:, 0]), digits[:, 3].max() - digits[:, 1].min()
     x1, x2 = digits[:, 0].min() - rng.uniform(-0.25, 0.5) * wide, digits[:, 2].max() + rng.uniform(-0.25, 0.7) * wide
     y1, y2 = digits[:, 1].min() - rng.uniform(-0.05, 0.15) * high, digits[:, 3].max() + rng.uniform(-0.05, 0.15) * high

@@ -30,6 +30,11 @@ class DisplayArt:
     reading: str
     kind: str
 
+    @property
+    def digits(self) -> np.ndarray:
+        """(n, 4) float64: the digits' boxes, from left to right."""
+        return np.array(sorted(box[:4] for box in self.boxes if box[4].isdigit()), np.float64).reshape(-1, 4)
+
 
 def draw_display(rng: np.random.Generator, kind: str | None = None) -> DisplayArt:
     """Draw a random display.

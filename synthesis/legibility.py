@@ -58,10 +58,9 @@ def digit_scores(photo: np.ndarray, corners: np.ndarray, art: np.ndarray, boxes:
         a, b = a - a.mean(0), b - b.mean(0)
         ink = a @ np.linalg.eigh(a.T @ a)[1][:, -1]  # along the colour in which the drawing differs most
         ink /= np.linalg.norm(ink) + 1e-6
-        colour = ink @ b
-        seen_ink = b @ (colour / (np.linalg.norm(colour) + 1e-6))
-        agreeing = float(ink @ seen_ink)
-        likeness = agreeing / (float(np.linalg.norm(seen_ink)) + 1e-6)
+        colour = ink @ b  # in which the photo differs as the drawing does; its length: by how much
+        agreeing = float(np.linalg.norm(colour))
+        likeness = agreeing / (float(np.linalg.norm(b @ colour)) / (agreeing + 1e-6) + 1e-6)
         scores.append(likeness * min(1.0, agreeing / np.sqrt(len(ink)) / _FAINT))
     return np.array(scores)
 
@@ -71,8 +70,7 @@ def digits_show(photo: np.ndarray, corners: np.ndarray, art: DisplayArt) -> bool
 
     Of the drawing itself as the photo it tells whether its ink can be seen at all.
     """
-    boxes = np.array([box[:4] for box in art.boxes if box[4].isdigit()], np.float64)
-    scores = digit_scores(photo, corners, art.image, boxes)
+    scores = digit_scores(photo, corners, art.image, art.digits)
     return bool(scores.min() >= READABLE and np.median(scores) >= CLEAR)
 
 
@@ -90,17 +88,16 @@ def decimals_show(photo: np.ndarray, corners: np.ndarray, art: DisplayArt) -> bo
         True also where the display has no decimals.
     """
     decimals = len(art.reading.partition(".")[2])
-    digits = sorted(box for box in art.boxes if box[4].isdigit())
     if not decimals:
         return True
     points = [np.array(box[:4]) for box in art.boxes if box[4] == "point"]
     if points and all(_point_shows(photo, corners, art.image, point) for point in points):
         return True
     if art.kind == "digital":
-        heights = np.array([box[3] - box[1] for box in digits])
+        heights = art.digits[:, 3] - art.digits[:, 1]
         return bool(np.median(heights[-decimals:]) < 0.85 * np.median(heights[:-decimals]))
     seen, drawn, scale = _beside(photo, corners, art.image)
-    looks = np.array([_look(seen, drawn, np.array(box[:4]) * scale) for box in digits])
+    looks = np.array([_look(seen, drawn, box) for box in art.digits * scale])
     whole, rest = looks[:-decimals], looks[-decimals:]
     apart = np.abs(whole.mean(0) - rest.mean(0))
     spread = np.sqrt((whole.var(0) * len(whole) + rest.var(0) * len(rest)) / len(looks))

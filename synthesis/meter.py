@@ -197,8 +197,7 @@ def _photo_of_meter(rng: np.random.Generator, kind: str, legible: bool, size: in
     """Make photos until one is as legible or illegible as it is to be; nearly all are at the first or second try."""
     while True:
         art = draw_display(rng, kind)
-        digits = np.array([box[:4] for box in art.boxes if box[4].isdigit()], np.float64)
-        made = _try_photo(rng, art, digits, legible, size)
+        made = _try_photo(rng, art, legible, size)
         if made is not None:
             photo, corners = made
             break
@@ -221,7 +220,7 @@ def _evenly_lit(rng: np.random.Generator, art: DisplayArt) -> np.ndarray:
 
 
 def _try_photo(
-    rng: np.random.Generator, art: DisplayArt, digits: np.ndarray, legible: bool, size: int
+    rng: np.random.Generator, art: DisplayArt, legible: bool, size: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Build one scene and photograph it; None if the photo contradicts its label however it is taken.
 
@@ -250,7 +249,7 @@ def _try_photo(
         photo = take(rng, img, shot, glow)
         if legible and digits_show(photo, corners, art) and decimals_show(photo, corners, art):
             break
-        if not legible and np.median(digit_scores(photo, corners, art.image, digits)) <= UNREADABLE:
+        if not legible and np.median(digit_scores(photo, corners, art.image, art.digits)) <= UNREADABLE:
             break
         shot = shot.gentler() if legible else shot.harsher()
     else:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from reader.geometry import is_clockwise, is_convex, orientation, rectify
+from reader.geometry import box_corners, is_clockwise, is_convex, orientation, rectify
 from reader.symbols import STAGE1_CLASSES, STAGE2_CLASSES
 from synthesis import crops, meter
 from synthesis.camera import Shot, edge_homography, look_at, random_shot, take
@@ -110,15 +110,30 @@ def test_layout_never_gives_room_twice() -> None:
     assert layout.place(rng, 500, 500) is None
 
 
-def plain_display() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def plain_display(
+    ground: tuple[int, int, int] = (200, 200, 200), ink: tuple[int, int, int] = (30, 30, 30)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A display with 2583, its digit boxes, a wall that it hangs on, its corners there."""
-    art = np.full((100, 400, 3), 200, np.uint8)
+    art = np.full((100, 400, 3), ground, np.uint8)
     for i, digit in enumerate("2583"):
-        put_text(art, digit, (50 + 100 * i, 50), 60, (30, 30, 30), 0)
+        put_text(art, digit, (50 + 100 * i, 50), 60, ink, 0)
     boxes = np.array([[20 + 100 * i, 15, 80 + 100 * i, 85] for i in range(4)], float)
     wall = np.full((300, 600, 3), 120, np.uint8)
     wall[100:200, 100:500] = art
     return art, boxes, wall, np.array([[100, 100], [500, 100], [500, 200], [100, 200]], np.float32)
+
+
+def labelled(art: np.ndarray, boxes: np.ndarray) -> DisplayArt:
+    """A plain display with its labels."""
+    named = tuple((*box, digit) for box, digit in zip(boxes.tolist(), "2583", strict=True))
+    return DisplayArt(art, named, "2583", "analog")
+
+
+def photographed(art: np.ndarray, shot: Shot) -> tuple[np.ndarray, np.ndarray]:
+    """A photo of a display that hangs in the plain one's place, and its corners there."""
+    _, _, wall, corners = plain_display()
+    wall[100:200, 100:500] = art
+    return take(np.random.default_rng(0), wall, shot), corners
 
 
 @pytest.mark.parametrize(
@@ -149,18 +164,13 @@ def test_legibility_measure(shot: Shot, low: float, high: float, reason: str) ->
     ],
 )
 def test_drawn_digits_that_show(ground, ink, shown: bool, reason: str) -> None:
-    art = np.full((100, 400, 3), ground, np.uint8)
-    for i, digit in enumerate("2583"):
-        put_text(art, digit, (50 + 100 * i, 50), 60, ink, 0)
-    boxes = tuple((20.0 + 100 * i, 15.0, 80.0 + 100 * i, 85.0, digit) for i, digit in enumerate("2583"))
-    edges = np.array([[0, 0], [400, 0], [400, 100], [0, 100]], np.float32)
-    assert digits_show(art, edges, DisplayArt(art, boxes, "2583", "digital")) == shown, reason
+    art, boxes, _, _ = plain_display(ground, ink)
+    assert digits_show(art, box_corners((0, 0, 400, 100)), labelled(art, boxes)) == shown, reason
 
 
 def test_one_digit_that_does_not_show_is_enough() -> None:
     art, boxes, wall, corners = plain_display()
-    named = tuple((*box, digit) for box, digit in zip(boxes.tolist(), "2583", strict=True))
-    display = DisplayArt(art, named, "2583", "analog")
+    display = labelled(art, boxes)
     assert digits_show(wall, corners, display)
     wall[100:200, 410:490] = 200
     assert not digits_show(wall, corners, display)
@@ -197,9 +207,7 @@ def display_with_decimals(ink: tuple[int, int, int], frame: tuple[int, int, int]
 )
 def test_decimals_that_show(ink, frame, point: bool, shot: Shot, shown: bool, reason: str) -> None:
     art = display_with_decimals(ink, frame, point)
-    _, _, wall, corners = plain_display()
-    wall[100:200, 100:500] = art.image
-    photo = take(np.random.default_rng(0), wall, shot)
+    photo, corners = photographed(art.image, shot)
     assert decimals_show(photo, corners, art) == shown, reason
 
 
@@ -218,16 +226,13 @@ def test_points_that_show(colour: int, blur: float, shown: bool, reason: str) ->
     image[78:90, 150:190] = 30  # the foot of the digit before the point
     image[78:90, 194:206] = colour
     drawn = DisplayArt(image, (*art.boxes, (192.0, 76.0, 208.0, 92.0, "point")), "25.83", "analog")
-    _, _, wall, corners = plain_display()
-    wall[100:200, 100:500] = image
-    photo = take(np.random.default_rng(0), wall, Shot(defocus=blur))
+    photo, corners = photographed(image, Shot(defocus=blur))
     assert decimals_show(photo, corners, drawn) == shown, reason
 
 
 def test_a_display_without_decimals_shows_all_of_them() -> None:
     art, boxes, wall, corners = plain_display()
-    named = tuple((*box, digit) for box, digit in zip(boxes.tolist(), "2583", strict=True))
-    assert decimals_show(wall, corners, DisplayArt(art, named, "2583", "analog"))
+    assert decimals_show(wall, corners, labelled(art, boxes))
 
 
 def test_a_photo_whose_decimals_do_not_show_is_taken_again(monkeypatch) -> None:
