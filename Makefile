@@ -12,6 +12,9 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '' 2>/dev/null && echo 
 override PHOTOS := $(value PHOTOS)
 export PHOTOS
 
+# Some machines forbid Python to keep what it compiles: each of the tests' many processes compiles all of TensorFlow then.
+unexport PYTHONDONTWRITEBYTECODE
+
 # An environment's stamp has the hash of its requirements in its name: other requirements, another environment.
 stamp = $(1)/.made-$(shell cat $(2) | sha256sum | cut -c1-16)
 READ := $(call stamp,.venv-read,requirements-read.txt)
