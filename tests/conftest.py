@@ -25,9 +25,12 @@ _LONGEST = (
     "test_prepare_model.py",
     "test_loop.py",
     "test_crnn.py",
+    "test_accelerated.py",
+    "test_train_on_accelerator.py",
+    "test_workers.py",
     "test_points.py",
     "test_corners.py",
-    "test_workers.py",
+    "test_widen.py",
 )
 
 
