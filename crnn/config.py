@@ -114,9 +114,9 @@ TASKS: dict[str, dict[str, Any]] = {
     "display": {
         "input_size": (48, 256),
         "max_length": 10,
-        "channels": (32, 64, 128, 128, 176, 176),
-        "column": 224,
-        "units": 176,
+        "channels": (40, 80, 160, 160, 224, 224),
+        "column": 272,
+        "units": 208,
     },
 }
 
