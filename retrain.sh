@@ -90,6 +90,9 @@ made displays775 displays 16000 775 --kind analog
 made lcds772 displays 8000 772 --kind digital
 made lcds792 displays 12000 792 --kind digital
 made made773 meters 1600 773
+made displays811 displays 30000 811 --kind analog
+made lcds812 displays 20000 812 --kind digital
+made made813 meters 6000 813
 made made781 meters 3600 781
 made made782 meters 3600 782
 for stage in 1 2; do
@@ -103,10 +106,10 @@ for name in made101 made102 made201 made202 made773 made781 scenes7 scenes8 scen
         --labels "$work/$name/stage1/labels.json" \
         --images "$work/$name/stage1/images" --out "$work/sets/$name" --split 0.97 0.03 0 --size 640
 done
-# The photos of seeds 201, 401, 512, 612, 713, 723, 733, 743, 773, 781 and 782 show their displays to the readers.
+# The photos of seeds 201, 401, 512, 612, 713, 723, 733, 743, 773, 781, 782 and 813 show their displays to the readers.
 for name in made201 made401 made512 made612 made713 made723 made733 made743 made773 displays displays12 displays211 \
     displays311 displays511 displays611 displays711 lcds712 displays721 lcds722 displays731 lcds732 displays741 displays751 \
-    displays761 displays771 displays775 lcds772 lcds792 made781 made782; do
+    displays761 displays771 displays775 lcds772 lcds792 made781 made782 displays811 lcds812 made813; do
     [ -d "$work/sets/$name/meter_values_dataset_stage2" ] || $python make_dataset.py stage2 \
         --labels "$work/$name/stage2/labels.json" --images "$work/$name/stage2/images" --out "$work/sets/$name" \
         --split 0.97 0.03 0
@@ -183,10 +186,10 @@ line captcha 14 9000 captcha_v2 "1 2"
 line plate 547 30000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "0.8 1.6 1.2 0.8 3.6" --balance 0.5
 line handwritten 275 60000 handwritten_meza "1 3"
 line price 55 25000 prices_rub "1 3"
-train_line display 497 $(displays 1) $lcds $more $newest $framed "$s/displays761" $last "$s/made781" "$s/made782" \
-    "$s/lcds792" --digits $digits \
-    --mix 1.71 1.68 0.43 0.72 0.67 0.27 0.9 0.9 0.8 0.5 1.21 1.5 0.9 1.3 0.9 1.3 0.9 1.4 0.9 0.9 0.9 0.6 0.13 0.09 0.1 \
-    0.32 0.59 0.46 0.32 0.25 0.35 0.32 0.06 0.06 0.02 0.05 0.05 0.21
+train_line display 604 $(displays 1) $lcds $more $newest $framed "$s/displays761" $last "$s/made781" "$s/made782" \
+    "$s/lcds792" "$s/displays811" "$s/lcds812" "$s/made813" --digits $digits \
+    --mix 1.76 1.71 0.46 0.75 0.75 0.3 0.74 0.74 0.66 0.57 1.35 1.23 0.74 1.07 0.74 1.07 0.74 1.15 0.74 0.74 0.74 0.49 0.11 0.07 0.08 \
+    0.26 0.49 0.38 0.26 0.21 0.29 0.26 0.05 0.05 0.02 0.04 0.04 0.17 1.02 0.86 0.75
 
 # The gaps between digits. Of jorvkve few: on its displays without red nobody can say whether the last drum is tenths.
 made displays13 displays 16000 13
