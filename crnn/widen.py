@@ -1,28 +1,22 @@
 """A line network with more channels and units that still answers as the one it was made from, to be trained further.
 
-A wider network from nothing needs every view again; this one begins where the narrow one stands (as in "Net2Net", Chen,
-Goodfellow and Shlens 2016, but the new channels and units are fresh ones that nobody listens to yet instead of copies:
-copies would have to be told apart by noise first).
+A wider network from nothing needs every view again; this one begins where the narrow one stands.
 
 Use: python -m crnn.widen IN.keras OUT.keras --network '{"channels": [32, 64, 128, 128, 176, 176], "units": 176}'
 """
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
 import os
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 
 from crnn.config import LineConfig
 from crnn.model import build, heard
-from crnn.release import ReleaseError, load
-from training.flags import network_changes
-from training.loop import save_atomic
+from crnn.release import load
+from training.widening import check_wider, command, placed
 
 #: What may become larger; everything else stays what it is.
 WIDTHS = ("channels", "column", "units")
@@ -49,7 +43,7 @@ def widen(network: keras.Model, config: LineConfig, wide: LineConfig, seed: int 
     Raises:
         ValueError: `wide` is smaller somewhere, or differs in something else.
     """
-    _check(config, wide)
+    check_wider(config, wide, WIDTHS)
     keras.utils.set_random_seed(seed)
     result = build(wide)
     for layer in network.layers:
@@ -59,22 +53,11 @@ def widen(network: keras.Model, config: LineConfig, wide: LineConfig, seed: int 
         new = wider.get_weights()
         ins, outs = _places(layer.name, config, wide)
         if isinstance(layer, keras.layers.Bidirectional):
-            placed = _recurrent(old, new, ins, config.units, wide.units)
+            weights = _recurrent(old, new, ins, config.units, wide.units)
         else:
-            placed = [_placed(a, b, ins if a.ndim > 1 else None, outs) for a, b in zip(old, new, strict=True)]
-        wider.set_weights(placed)
+            weights = [placed(a, b, ins if a.ndim > 1 else None, outs) for a, b in zip(old, new, strict=True)]
+        wider.set_weights(weights)
     return result
-
-
-def _check(config: LineConfig, wide: LineConfig) -> None:
-    kept = {name: getattr(config, name) for name in WIDTHS}
-    if dataclasses.replace(wide, **kept) != config:
-        names = sorted(k for k, v in dataclasses.replace(wide, **kept).to_dict().items() if v != config.to_dict()[k])
-        raise ValueError(f"only {', '.join(WIDTHS)} can be widened; {', '.join(names)} would change")
-    for name in WIDTHS:
-        before, after = np.atleast_1d(getattr(config, name)), np.atleast_1d(getattr(wide, name))
-        if (after < before).any():
-            raise ValueError(f"{name}: at least {getattr(config, name)} wanted; {getattr(wide, name)} came")
 
 
 def _places(name: str, config: LineConfig, wide: LineConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -97,17 +80,6 @@ def _places(name: str, config: LineConfig, wide: LineConfig) -> tuple[np.ndarray
     return (seen if name == "both_ways0" else read), np.arange(config.units)
 
 
-def _placed(old: np.ndarray, new: np.ndarray, ins: np.ndarray | None, outs: np.ndarray) -> np.ndarray:
-    """The weights (..., inputs, outputs) or (..., outputs): old outputs get nothing from new inputs."""
-    result = new.copy()
-    if ins is None:
-        result[..., outs] = old
-        return result
-    result[..., outs] = 0
-    result[..., ins[:, None], outs] = old
-    return result
-
-
 def _recurrent(
     old: list[np.ndarray], new: list[np.ndarray], ins: np.ndarray, before: int, after: int
 ) -> list[np.ndarray]:
@@ -115,33 +87,13 @@ def _recurrent(
     result = []
     for index, (a, b) in enumerate(zip(old, new, strict=True)):
         outs = (np.arange(a.shape[-1] // before)[:, None] * after + np.arange(before)).ravel()
-        result.append(_placed(a, b, (ins, np.arange(before), None)[index % 3], outs))
+        result.append(placed(a, b, (ins, np.arange(before), None)[index % 3], outs))
     return result
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m crnn.widen",
-        description="Writes a wider network that answers as the one it is made from, to be trained further.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("source", type=Path, metavar="IN.keras", help="a trained line network")
-    parser.add_argument("target", type=Path, metavar="OUT.keras", help="what to write")
-    parser.add_argument(
-        "--network", required=True, metavar="JSON", help=f"what becomes wider, of {', '.join(WIDTHS)}: a file or text"
-    )
-    args = parser.parse_args(arguments)
-    try:
-        network, config = load(args.source)
-        wide = LineConfig.from_dict({**config.to_dict(), **network_changes(args)})
-        save_atomic(widen(network, config, wide), args.target)
-    except (ReleaseError, ValueError, OSError) as error:
-        print(f"widen.py: {error}", file=sys.stderr)
-        return 1
-    print(f"{args.target}: channels {list(wide.channels)}, column {wide.column}, units {wide.units}")
-    return 0
+    return command(arguments, "crnn.widen", WIDTHS, EXAMPLES, load, widen)
 
 
 if __name__ == "__main__":
