@@ -183,7 +183,7 @@ train_line() { # train_line TASK EPOCHS SETS... FLAGS
     $python -m crnn.release "$work/$task.keras" "crnn/$task.keras"
 }
 line captcha 14 9000 captcha_v2 "1 2"
-line plate 547 30000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "0.8 1.6 1.2 0.8 3.6" --balance 0.5
+line plate 667 30000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "0.8 1.6 1.2 0.8 3.6" --balance 0.5
 line handwritten 275 60000 handwritten_meza "1 3"
 line price 55 25000 prices_rub "1 3"
 train_line display 604 $(displays 1) $lcds $more $newest $framed "$s/displays761" $last "$s/made781" "$s/made782" \

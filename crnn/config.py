@@ -97,10 +97,16 @@ class LineConfig:
             raise ValueError(f"LineConfig: {error}") from error
 
 
-#: One configuration per task. Sizes follow the pictures: plates are small, captchas large, displays wide. Handwriting
-#: and displays vary more than print: wider networks read them better (resources/MODEL_CARD.md).
+#: One configuration per task. Sizes follow the pictures: plates are small, captchas large, displays wide. Handwriting,
+#: displays and plates vary more than other print: wider networks read them better (resources/MODEL_CARD.md).
 TASKS: dict[str, dict[str, Any]] = {
-    "plate": {"input_size": (32, 128), "max_length": 8},
+    "plate": {
+        "input_size": (32, 128),
+        "max_length": 8,
+        "channels": (32, 64, 128, 128, 160, 160),
+        "column": 192,
+        "units": 144,
+    },
     "captcha": {"input_size": (48, 192), "max_length": 6},
     "price": {"input_size": (48, 160), "fit": "pad", "max_length": 9},
     "handwritten": {
