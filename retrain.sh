@@ -95,6 +95,7 @@ made made782 meters 3600 782
 made displays811 displays 30000 811 --kind analog
 made lcds812 displays 20000 812 --kind digital
 made made813 meters 6000 813
+made displays814 displays 20000 814 --kind analog
 for stage in 1 2; do
     [ -d "$work/sets/made/meter_values_dataset_stage$stage" ] || $python make_dataset.py "stage$stage" \
         --labels "$work/made/stage$stage/labels.json" --images "$work/made/stage$stage/images" --out "$work/sets/made" \
@@ -109,7 +110,8 @@ done
 # The photos of seeds 201, 401, 512, 612, 713, 723, 733, 743, 773, 781, 782 and 813 show their displays to the readers.
 for name in made201 made401 made512 made612 made713 made723 made733 made743 made773 displays displays12 displays211 \
     displays311 displays511 displays611 displays711 lcds712 displays721 lcds722 displays731 lcds732 displays741 displays751 \
-    displays761 displays771 displays775 lcds772 lcds792 made781 made782 displays811 lcds812 made813; do
+    displays761 displays771 displays775 lcds772 lcds792 made781 made782 displays811 lcds812 made813 \
+    displays814; do
     [ -d "$work/sets/$name/meter_values_dataset_stage2" ] || $python make_dataset.py stage2 \
         --labels "$work/$name/stage2/labels.json" --images "$work/$name/stage2/images" --out "$work/sets/$name" \
         --split 0.97 0.03 0
@@ -186,10 +188,10 @@ line captcha 14 9000 captcha_v2 "1 2"
 line plate 667 30000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "0.8 1.6 1.2 0.8 3.6" --balance 0.5
 line handwritten 275 60000 handwritten_meza "1 3"
 line price 55 25000 prices_rub "1 3"
-train_line display 604 $(displays 1) $lcds $more $newest $framed "$s/displays761" $last "$s/made781" "$s/made782" \
-    "$s/lcds792" "$s/displays811" "$s/lcds812" "$s/made813" --digits $digits \
-    --mix 1.76 1.71 0.46 0.75 0.75 0.3 0.74 0.74 0.66 0.57 1.35 1.23 0.74 1.07 0.74 1.07 0.74 1.15 0.74 0.74 0.74 0.49 0.11 0.07 \
-    0.08 0.26 0.49 0.38 0.26 0.21 0.29 0.26 0.05 0.05 0.02 0.04 0.04 0.17 1.02 0.86 0.75
+train_line display 691 $(displays 1) $lcds $more $newest $framed "$s/displays761" $last "$s/made781" "$s/made782" \
+    "$s/lcds792" "$s/displays811" "$s/lcds812" "$s/made813" "$s/displays814" --digits $digits \
+    --mix 1.78 1.72 0.5 0.79 0.8 0.32 0.65 0.65 0.58 0.61 1.43 1.08 0.65 0.94 0.65 0.94 0.65 1.01 0.65 0.65 0.65 0.43 0.1 0.06 \
+    0.07 0.23 0.43 0.33 0.23 0.18 0.25 0.23 0.04 0.04 0.02 0.03 0.03 0.15 1.08 1.35 1.18 0.53
 
 # The gaps between digits. Of jorvkve few: on its displays without red nobody can say whether the last drum is tenths.
 made displays13 displays 16000 13
@@ -206,7 +208,19 @@ $python train_point.py --epochs 275 --steps_per_epoch 50 $resume --digits $digit
     0.21 0.1 0.27 0.63 0.15 0.09 0.13 0.19 0.19 0.56 \
     --output "$work/point.keras" --logs "$work/logs/point" \
     --checkpoints "$work/checkpoints/point" --quiet
-$python -m points.release "$work/point.keras" points/point.keras
+# Then larger, and with the displays in more pixels.
+larger='{"input_size": [72, 120], "display_size": [96, 480], "channels": [24, 40, 64, 80], "units": 96}'
+[ -e "$work/larger.keras" ] || $python -m points.enlarge "$work/point.keras" "$work/larger.keras" --network "$larger"
+resume=
+[ -e "$work/checkpoints/point_larger/latest.keras" ] && resume=--resume_training
+$python train_point.py --network "$larger" --initial_weights "$work/larger.keras" --epochs 64 --steps_per_epoch 50 \
+    --learning_rate 1.2e-3 --max_side 520 $resume --digits $digits --dataset_path "$s/toloka_water-full_photo-1" \
+    "$s/toloka_water-display_crop-1" "$s/iaoqian_water-full_photo-1" "$s/iaoqian_water-display_crop-1" \
+    "$s/jorvkve_electric" "$s/anhkhoitran_electric" $lcds "$s/displays811" "$s/displays814" "$s/lcds812" "$s/made813" \
+    --mix 0.9 0.9 0.25 0.35 0.4 0.25 0.6 0.8 0.9 1.6 2.6 2.8 \
+    --output "$work/point_larger.keras" --logs "$work/logs/point_larger" \
+    --checkpoints "$work/checkpoints/point_larger" --quiet
+$python -m points.release "$work/point_larger.keras" points/point.keras
 
 # The corner network looks from close by: larger pictures of the same photos, and made ones.
 for name in toloka_water iaoqian_water jorvkve_electric anhkhoitran_electric yuva_eb_lcd_electric; do

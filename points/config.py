@@ -14,12 +14,14 @@ class PointConfig(FrozenConfig):
     Attributes:
         input_size: (height, width) of the uint8 RGB picture of a gap that the network takes, in pixels: both multiples
             of 8.
+        display_size: (height, width) of the rectified display that the gaps are cut out of, in pixels.
         channels: of the four convolutions; the map halves in the first, second and fourth.
         units: of the layer before the answer.
         dropout: before that layer and after it.
     """
 
     input_size: tuple[int, int] = (48, 80)
+    display_size: tuple[int, int] = (64, 320)
     channels: tuple[int, ...] = (16, 32, 48, 64)
     units: int = 64
     dropout: float = 0.2
@@ -27,6 +29,8 @@ class PointConfig(FrozenConfig):
     def __post_init__(self) -> None:
         if any(side < 16 or side % 8 for side in self.input_size):
             raise ValueError(f"input_size: a height and a width in steps of 8 wanted; {self.input_size} came")
+        if min(self.display_size) < 16:
+            raise ValueError(f"display_size: a height and a width of at least 16 wanted; {self.display_size} came")
         if len(self.channels) != 4 or min(self.channels) < 1:
             raise ValueError(f"channels: 4 whole numbers of at least 1 wanted; {self.channels} came")
         if self.units < 1:

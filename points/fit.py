@@ -23,8 +23,6 @@ from training.run import Weighted, chances
 
 #: Gaps of a display that a training step looks at; longer rows are looked at in part.
 GAPS = 8
-#: Size of the display that the gaps are cut out of, that of stage 2's input.
-DISPLAY_SIZE = (64, 320)
 #: Standard deviations of the digits' boxes from the true ones, in widths and heights of a digit.
 _BOX_ERROR = (0.06, 0.05)
 AUGMENTATION = Stage2Augmentation()
@@ -77,7 +75,7 @@ def examples(
     pool = DigitPool.collect(samples, seed=seed, singles=singles)
 
     def make(index: int, rng: np.random.Generator) -> Example:
-        view, boxes, labels = stage2_view(samples[index], DISPLAY_SIZE, rng, AUGMENTATION, pool)
+        view, boxes, labels = stage2_view(samples[index], config.display_size, rng, AUGMENTATION, pool)
         row, decimals = digit_row(boxes, labels)
         digits = np.array([box for box, _ in row], np.float32).reshape(-1, 4)
         if len(digits):
@@ -119,7 +117,7 @@ def evaluate_points(network: keras.Model, config: PointConfig, samples: Sequence
     """Share of displays whose point is found, of those with and of those without one; `score` decides."""
     made = []
     for sample in samples:
-        view, boxes = plain_display(sample, DISPLAY_SIZE)
+        view, boxes = plain_display(sample, config.display_size)
         row, decimals = digit_row(boxes, sample.labels)
         digits = np.array([box for box, _ in row], np.float32).reshape(-1, 4)
         made.append(row_of_gaps(view, digits, decimals, config))

@@ -59,4 +59,4 @@ def prepare_point(wish: PointWish, folder: Path, make: Made) -> PointSettings:
     displays = (make(np.random.default_rng([_SEED, index])) for index in range(_COMPARED))
     batch = np.concatenate([gap_cuts(picture, digits, config.input_size) for picture, digits in displays])
     files, checks = export_float32(NAME, network, batch, wish.formats, folder, TOLERANCE)
-    return PointSettings(config.input_size, files, sha256(wish.source), checks)
+    return PointSettings(config.input_size, files, sha256(wish.source), checks, config.display_size)

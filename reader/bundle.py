@@ -111,12 +111,14 @@ class PointSettings:
         files: file name in the bundle's folder by runtime.
         source_sha256: of the .keras file from which the files were exported.
         checks: what comparing each export with its source found, by runtime or kind of file, for the record.
+        display_size: height and width in pixels of the rectified display that the gaps are cut out of.
     """
 
     input_size: tuple[int, int]
     files: Mapping[str, str]
     source_sha256: str = ""
     checks: Mapping[str, str] = field(default_factory=dict)
+    display_size: tuple[int, int] = (64, 320)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reader.confidence import Calibration, digit_probabilities
-from reader.gaps import PointReader
+from reader.gaps import GapView
 from reader.joint import JointRules, LineView, point_opinions, settle, settle_decimals
 from reader.places import Place, Rules, find_places, inside, select
 from reader.rolling import half_rolled, shows_two_digits
@@ -98,7 +98,7 @@ def decode_views(
     line: LineView | None = None,
     joint: JointRules | None = None,
     picture: UInt8 | None = None,
-    points: PointReader | None = None,
+    gaps: GapView | None = None,
 ) -> Reading:
     """The reading that several pictures of one display show together; see `decode`.
 
@@ -116,7 +116,7 @@ def decode_views(
         joint: how the two are weighed.
         picture: (h, w, 3) uint8 RGB, what the first view was detected on; what shows on it where the decimals begin
             counts too, with the weights of `joint`, and whether the last drum stands between two digits.
-        points: looks at the gaps between the digits on it.
+        gaps: the gaps between the digits, to be looked at for the decimal point.
 
     Raises:
         ValueError: a negative number of decimals, or no view.
@@ -155,8 +155,8 @@ def decode_views(
         signs = None
         if picture is not None and line is not None and joint.signs:
             row = [digit.box for digit in digits]
-            gaps = points.log_probabilities(picture, row) if points is not None else None
-            signs = decimal_signs(picture, row, kept[0], rolls, gaps)
+            looked = gaps.log_probabilities(row) if gaps is not None else None
+            signs = decimal_signs(picture, row, kept[0], rolls, looked)
         opinions = point_opinions(digits, (count, certainty), line, joint.point_slip, signs)
         if opinions is not None:
             count, certainty = settle_decimals(opinions, joint)

@@ -6,6 +6,7 @@ that a network that looks at it cannot count.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -84,3 +85,23 @@ class PointReader:
             logits[1:] = np.asarray(self.network(cuts)["logits"], np.float64)[::-1, 0]  # the last gap: one decimal
         powers = np.exp(logits - logits.max(initial=0.0))
         return np.asarray(np.log(np.maximum(powers, np.finfo(float).tiny) / max(powers.sum(), 1.0)), np.float64)
+
+
+@dataclass(frozen=True)
+class GapView:
+    """A display whose gaps can be looked at, cut out in more pixels than it is read in.
+
+    Attributes:
+        reader: looks at them.
+        picture: (h, w, 3) uint8 RGB, the rectified display.
+        scale: x and y of its pixels in those in which the digits will be given.
+    """
+
+    reader: PointReader
+    picture: UInt8
+    scale: tuple[float, float] = (1.0, 1.0)
+
+    def log_probabilities(self, digits: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """How likely each number of decimals is; see `PointReader.log_probabilities`."""
+        boxes = np.asarray(digits, np.float64).reshape(-1, 4)
+        return self.reader.log_probabilities(self.picture, boxes * (*self.scale, *self.scale))

@@ -17,7 +17,7 @@ from reader.confidence import reading_confidence, reading_features
 from reader.corners import CornerSharpener
 from reader.decode import boxes_from_outputs, decode_views
 from reader.displays import displays_from_outputs
-from reader.gaps import PointReader
+from reader.gaps import GapView, PointReader
 from reader.geometry import (
     box_corners,
     expand,
@@ -414,18 +414,19 @@ class MeterReader:
         photo = Photo.of(photo)
         display = found.display
         first, picture, to_picture = self._view(photo, display.corners, None)
+        gaps = self._gap_view(photo, display, picture)
         line = self._line_view(photo, display, to_picture, ())
-        views, reading = [first], self._decode([first], picture, display, to_picture, decimals, line)
+        views, reading = [first], self._decode([first], picture, display, to_picture, decimals, line, gaps)
         joint = self.bundle.joint
         if line is not None and any(digit.confidence < joint.sure for digit in reading.digits):
             line = self._line_view(photo, display, to_picture, joint.moves)
-            reading = self._decode(views, picture, display, to_picture, decimals, line)
+            reading = self._decode(views, picture, display, to_picture, decimals, line, gaps)
         features, confidence = self._confidence(reading, found)
         if confidence < self.bundle.stage2.sure:
             for moved in self.bundle.stage2.moves:
                 with contextlib.suppress(ValueError):  # moved so far that no area is left
                     views.append(self._view(photo, _moved(display.corners, moved), to_picture)[0])
-            reading = self._decode(views, picture, display, to_picture, decimals, line)
+            reading = self._decode(views, picture, display, to_picture, decimals, line, gaps)
             features, confidence = self._confidence(reading, found)
         return ReadDisplay(replace(reading, confidence=confidence), inverse(to_picture), features)
 
@@ -470,6 +471,15 @@ class MeterReader:
         steps = [line_steps(each, self.line.settings.alphabet) for each in self.line.log_probs_of(np.stack(cuts))]
         return LineView(tuple(d for d, _ in steps), 0.0, float(width), float(top), float(bottom), steps[0][1])
 
+    def _gap_view(self, photo: Photo, display: Display, picture: UInt8) -> GapView | None:
+        """The display as the point network is to see it, `picture` where that is large enough; None without one."""
+        if self.points is None:
+            return None
+        (height, width), size = picture.shape[:2], self.points.settings.display_size
+        if size != (height, width):
+            picture = rectify(photo, display.corners, self.bundle.stage2.margin, size)[0]
+        return GapView(self.points, picture, (size[1] / width, size[0] / height))
+
     def _decode(
         self,
         views: list[Boxes],
@@ -478,6 +488,7 @@ class MeterReader:
         to_picture: npt.NDArray[np.float64],
         decimals: int | None,
         line: LineView | None,
+        gaps: GapView | None,
     ) -> Reading:
         # The margin is there for wrong corners: a digit's middle may lie half way into it.
         left, top = warp_points(display.corners, to_picture)[0] / 2
@@ -492,7 +503,7 @@ class MeterReader:
             line=line,
             joint=self.bundle.joint,
             picture=picture,
-            points=self.points,
+            gaps=gaps,
         )
 
     def is_illegible(self, display: Display) -> bool:

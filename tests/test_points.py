@@ -1,6 +1,7 @@
 """points/ and reader/gaps.py: gaps are cut out alike, the network learns from them, its exports answer the same."""
 
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 from small_sets import short_run
 
 import train_point
+from points import enlarge as enlarging
 from points import fit as fitting
 from points.config import PointConfig
+from points.enlarge import enlarge
 from points.fit import GAPS, evaluate_points, fit_point, row_of_gaps
 from points.losses import PointLoss
 from points.model import build, build_row
@@ -17,7 +20,7 @@ from points.preparation import PointWish, prepare_point
 from points.release import ReleaseError, load
 from points.sheets import write_gaps
 from reader.bundle import Bundle, BundleError, PointSettings, Stage1Settings, Stage2Settings
-from reader.gaps import PointReader, gap_cuts
+from reader.gaps import GapView, PointReader, gap_cuts
 from reader.image import load_image
 from reader.symbols import FLOATP_ID
 from training.augment import Stage2Augmentation
@@ -25,6 +28,7 @@ from training.datasets import Stage2Sample
 from training.run import Weighted
 
 SMALL = PointConfig(input_size=(24, 32), channels=(8, 8, 8, 8), units=8, dropout=0.0)
+SHIPPED = Path(__file__).parent.parent / "points" / "point.keras"
 RED, BLACK, WHITE = (200, 20, 20), (20, 20, 20), (230, 230, 225)
 
 
@@ -95,6 +99,20 @@ def test_the_reader_counts_decimals_from_the_right():
     assert PointReader(network, settings).log_probabilities(picture, np.zeros((0, 4))).shape == (0,)
 
 
+def test_a_display_is_looked_at_in_more_pixels_than_it_was_read_in():
+    seen = []
+
+    def network(batch):
+        seen.append(batch)
+        return {"logits": np.zeros((len(batch), 1), np.float32)}
+
+    fine, boxes = display(5, 2)
+    reader = PointReader(network, PointSettings((48, 80), {}, display_size=fine.shape[:2]))
+    told = GapView(reader, fine, (2.0, 2.0)).log_probabilities(boxes / 2)
+    np.testing.assert_allclose(told, np.log(np.full(5, 0.2)), atol=1e-6)
+    np.testing.assert_array_equal(seen[0], gap_cuts(fine, boxes, (48, 80)))
+
+
 def test_the_loss_is_the_cross_entropy_of_the_gaps_that_are_there_and_none():
     logits = np.array([[0.5, 2.0, -1.0], [0.5, 2.0, 9.0], [0.1, 0.2, 0.3]], np.float32)
     truth = np.array([[1, 3], [2, 2], [0, 0]], np.int32)
@@ -136,6 +154,7 @@ def test_of_long_rows_the_part_with_the_point_is_looked_at(decimals):
         ({"channels": [8]}, "channels"),
         ({"units": 0}, "units"),
         ({"dropout": 1.0}, "dropout"),
+        ({"display_size": [8, 320]}, "display_size"),
         ({"colour": 3}, "unknown key 'colour'"),
     ],
 )
@@ -182,7 +201,8 @@ def test_exports_answer_as_keras_does(trained, tmp_path):
 
     settings = prepare_point(PointWish(path, ("savedmodel", "onnx", "onnx_int8")), tmp_path, make)
     assert settings.files == {"onnx": "point.onnx", "onnx_float32": "point.onnx", "savedmodel": "point/1"}
-    assert settings.input_size == SMALL.input_size and set(settings.checks) == {"onnx_float32", "savedmodel"}
+    assert (settings.input_size, settings.display_size) == (SMALL.input_size, SMALL.display_size)
+    assert set(settings.checks) == {"onnx_float32", "savedmodel"}
     only = prepare_point(PointWish(path, ("savedmodel",)), tmp_path, make)
     assert only.files == {"savedmodel": "point/1"} and set(only.checks) == {"savedmodel"}
 
@@ -227,3 +247,41 @@ def test_faults_of_training_are_one_line(flags, told, tmp_path, capsys, policy):
     assert train_point.main([*flags, "--dataset_path", str(tmp_path / "none")]) == 1
     error = capsys.readouterr().err
     assert error.startswith("train_point.py: ") and told in error and len(error.splitlines()) == 1
+
+
+def cuts_of(config):
+    """Gaps of plain displays, as the network of `config` takes them, and which of them has the point."""
+    rows = [(display(6, k), k) for k in range(4)]
+    cuts = np.concatenate([gap_cuts(picture, boxes, config.input_size) for (picture, boxes), _ in rows])
+    return cuts, np.concatenate([np.arange(5) == (5 - k if k else -1) for _, k in rows])
+
+
+def test_more_channels_answer_as_before(trained):
+    network, config = load(trained[0])
+    large = PointConfig.from_dict({**config.to_dict(), "channels": [8, 12, 10, 16], "units": 12})
+    wider = enlarge(network, config, large)
+    cuts, _ = cuts_of(config)
+    before, after = (np.asarray(each(cuts)["logits"]) for each in (network, wider))
+    np.testing.assert_allclose(after, before, atol=1e-4)
+    assert wider.count_params() > network.count_params()
+
+
+def test_more_pixels_answer_nearly_as_before():
+    network, config = load(SHIPPED)
+    height, width = config.input_size
+    large = PointConfig.from_dict({**config.to_dict(), "input_size": [height + 16, width + 24]})
+    sharper = enlarge(network, config, large)
+    (cuts, point), (fine, _) = cuts_of(config), cuts_of(large)
+    before, after = (np.asarray(n(c)["logits"])[:, 0] for n, c in ((network, cuts), (sharper, fine)))
+    assert np.corrcoef(before, after)[0, 1] > 0.7
+    assert after[point].min() > after[~point].max(), "red digits behind a gap still speak for a point"
+
+
+def test_enlarging_on_the_command_line(trained, tmp_path, capsys):
+    out = tmp_path / "larger.keras"
+    sizes = '{"input_size": [32, 48], "display_size": [96, 480]}'
+    assert enlarging.main([str(trained[0]), str(out), "--network", sizes]) == 0
+    assert load(out)[1].display_size == (96, 480)
+    assert enlarging.main([str(trained[0]), str(tmp_path / "no.keras"), "--network", '{"units": 2}']) == 1
+    assert "units: at least 8 wanted; 2 came" in capsys.readouterr().err
+    assert not (tmp_path / "no.keras").exists()
