@@ -212,6 +212,9 @@ def test_the_bundle_carries_it():
         Stage1Settings(256, {}), Stage2Settings((64, 320), {}), point=PointSettings((48, 80), {"onnx": "point.onnx"})
     )
     assert Bundle.from_dict(json.loads(json.dumps(bundle.to_dict()))) == bundle
+    older = json.loads(json.dumps(bundle.to_dict()))
+    del older["point"]["display_size"]  # of a time when gaps were cut out of stage 2's input
+    assert Bundle.from_dict(older).point.display_size == bundle.stage2.input_size
     without = Bundle(Stage1Settings(256, {}), Stage2Settings((64, 320), {}))
     assert Bundle.from_dict(json.loads(json.dumps(without.to_dict()))).point is None
     with pytest.raises(BundleError, match="point"):
