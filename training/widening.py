@@ -83,14 +83,14 @@ def command(
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}",
-        description="Writes a wider network that answers as the one it is made from, to be trained further.",
+        description="Writes a larger network that goes on from the one it is made from, to be trained further.",
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", type=Path, metavar="IN.keras", help="a trained network")
     parser.add_argument("target", type=Path, metavar="OUT.keras", help="what to write")
     parser.add_argument(
-        "--network", required=True, metavar="JSON", help=f"what becomes wider, of {', '.join(names)}: a file or text"
+        "--network", required=True, metavar="JSON", help=f"what becomes larger, of {', '.join(names)}: a file or text"
     )
     args = parser.parse_args(arguments)
     try:
@@ -98,7 +98,7 @@ def command(
         wide = type(config).from_dict({**config.to_dict(), **network_changes(args)})
         save_atomic(widen(network, config, wide), args.target)
     except (ValueError, OSError) as error:
-        print(f"widen.py: {error}", file=sys.stderr)
+        print(f"{module.rpartition('.')[2]}.py: {error}", file=sys.stderr)
         return 1
     print(f"{args.target}: " + ", ".join(f"{name} {_text(getattr(wide, name))}" for name in names))
     return 0
