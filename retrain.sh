@@ -110,8 +110,7 @@ done
 # The photos of seeds 201, 401, 512, 612, 713, 723, 733, 743, 773, 781, 782 and 813 show their displays to the readers.
 for name in made201 made401 made512 made612 made713 made723 made733 made743 made773 displays displays12 displays211 \
     displays311 displays511 displays611 displays711 lcds712 displays721 lcds722 displays731 lcds732 displays741 displays751 \
-    displays761 displays771 displays775 lcds772 lcds792 made781 made782 displays811 lcds812 made813 \
-    displays814; do
+    displays761 displays771 displays775 lcds772 lcds792 made781 made782 displays811 lcds812 made813 displays814; do
     [ -d "$work/sets/$name/meter_values_dataset_stage2" ] || $python make_dataset.py stage2 \
         --labels "$work/$name/stage2/labels.json" --images "$work/$name/stage2/images" --out "$work/sets/$name" \
         --split 0.97 0.03 0
@@ -130,10 +129,13 @@ stage2() { # stage2 EPOCHS MIX SETS...
     shift 2
     train 2 "$epochs" 40 64 --max_side 400 --digits $digits --mix $mix --dataset_path "$@"
 }
-displays() { # displays ROUND: the sets of displays of that round's labels
+real_displays() { # real_displays ROUND: the sets of real displays, of that round's labels
     echo "$s/toloka_water-full_photo-$1" "$s/toloka_water-display_crop-$1" \
         "$s/iaoqian_water-full_photo-$1" "$s/iaoqian_water-display_crop-$1" \
-        "$s/jorvkve_electric" "$s/anhkhoitran_electric" "$s/displays" "$s/displays12" "$s/made"
+        "$s/jorvkve_electric" "$s/anhkhoitran_electric"
+}
+displays() { # displays ROUND: the same and the first made ones
+    echo $(real_displays "$1") "$s/displays" "$s/displays12" "$s/made"
 }
 more="$s/displays211 $s/made201 $s/displays311 $s/made401 $s/displays511 $s/made512 $s/displays611 $s/made612"
 more="$more $s/displays711 $s/lcds712 $s/made713"
@@ -214,9 +216,8 @@ larger='{"input_size": [72, 120], "display_size": [96, 480], "channels": [24, 40
 resume=
 [ -e "$work/checkpoints/point_larger/latest.keras" ] && resume=--resume_training
 $python train_point.py --network "$larger" --initial_weights "$work/larger.keras" --epochs 64 --steps_per_epoch 50 \
-    --learning_rate 1.2e-3 --max_side 520 $resume --digits $digits --dataset_path "$s/toloka_water-full_photo-1" \
-    "$s/toloka_water-display_crop-1" "$s/iaoqian_water-full_photo-1" "$s/iaoqian_water-display_crop-1" \
-    "$s/jorvkve_electric" "$s/anhkhoitran_electric" $lcds "$s/displays811" "$s/displays814" "$s/lcds812" "$s/made813" \
+    --learning_rate 1.2e-3 --max_side 520 $resume --digits $digits --dataset_path $(real_displays 1) $lcds \
+    "$s/displays811" "$s/displays814" "$s/lcds812" "$s/made813" \
     --mix 0.9 0.9 0.25 0.35 0.4 0.25 0.6 0.8 0.9 1.6 2.6 2.8 \
     --output "$work/point_larger.keras" --logs "$work/logs/point_larger" \
     --checkpoints "$work/checkpoints/point_larger" --quiet

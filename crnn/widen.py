@@ -16,7 +16,7 @@ import numpy as np
 from crnn.config import LineConfig
 from crnn.model import build, heard
 from crnn.release import load
-from training.widening import check_wider, command, placed
+from training.widening import block_places, check_wider, command, placed, take_over
 
 #: What may become larger; everything else stays what it is.
 WIDTHS = ("channels", "column", "units")
@@ -45,27 +45,21 @@ def widen(network: keras.Model, config: LineConfig, wide: LineConfig, seed: int 
     """
     check_wider(config, wide, WIDTHS)
     keras.utils.set_random_seed(seed)
-    result = build(wide)
-    for layer in network.layers:
-        old, wider = layer.get_weights(), result.get_layer(layer.name)
-        if not old:
-            continue
-        new = wider.get_weights()
+
+    def weights(layer: keras.Layer, old: list[np.ndarray], new: list[np.ndarray]) -> list[np.ndarray]:
         ins, outs = _places(layer.name, config, wide)
         if isinstance(layer, keras.layers.Bidirectional):
-            weights = _recurrent(old, new, ins, config.units, wide.units)
-        else:
-            weights = [placed(a, b, ins if a.ndim > 1 else None, outs) for a, b in zip(old, new, strict=True)]
-        wider.set_weights(weights)
-    return result
+            return _recurrent(old, new, ins, config.units, wide.units)
+        return [placed(a, b, ins if a.ndim > 1 else None, outs) for a, b in zip(old, new, strict=True)]
+
+    return take_over(network, build(wide), weights)
 
 
 def _places(name: str, config: LineConfig, wide: LineConfig) -> tuple[np.ndarray, np.ndarray]:
     """Where a layer's old inputs and outputs stand in the wide network."""
     old, new = config.channels, wide.channels
     if name.startswith("block"):
-        index = int(name[len("block") :].split("_")[0])
-        return np.arange(old[index - 1] if index else 3), np.arange(old[index])
+        return block_places(name, old)
     seen = np.arange(config.column)
     read = np.concatenate([np.arange(config.units), wide.units + np.arange(config.units)])  # of both ways
     if name == "column":

@@ -18,7 +18,7 @@ import numpy as np
 from points.config import PointConfig
 from points.model import build
 from points.release import load
-from training.widening import check_wider, command, placed
+from training.widening import block_places, check_wider, command, placed, take_over
 
 #: What may become larger; everything else stays what it is.
 SIZES = ("input_size", "display_size", "channels", "units")
@@ -48,24 +48,20 @@ def enlarge(network: keras.Model, config: PointConfig, large: PointConfig, seed:
     """
     check_wider(config, large, SIZES)
     keras.utils.set_random_seed(seed)
-    result = build(large)
-    for layer in network.layers:
-        old, wider = layer.get_weights(), result.get_layer(layer.name)
-        if not old:
-            continue
+
+    def weights(layer: keras.Layer, old: list[np.ndarray], new: list[np.ndarray]) -> list[np.ndarray]:
         ins, outs = _places(layer.name, config, large)
         if layer.name == "seen":
             old = [_spread(old[0], config, large), *old[1:]]
-        new = wider.get_weights()
-        wider.set_weights([placed(a, b, ins if a.ndim > 1 else None, outs) for a, b in zip(old, new, strict=True)])
-    return result
+        return [placed(a, b, ins if a.ndim > 1 else None, outs) for a, b in zip(old, new, strict=True)]
+
+    return take_over(network, build(large), weights)
 
 
 def _places(name: str, config: PointConfig, large: PointConfig) -> tuple[np.ndarray, np.ndarray]:
     """Where a layer's old inputs and outputs stand in the large network."""
     if name.startswith("block"):
-        index = int(name[len("block") :].split("_")[0])
-        return np.arange(config.channels[index - 1] if index else 3), np.arange(config.channels[index])
+        return block_places(name, config.channels)
     if name == "seen":
         rows, columns = _map(large)
         each = np.arange(rows * columns)[:, None] * large.channels[-1]  # all channels of a place stand together

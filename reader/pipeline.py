@@ -414,7 +414,7 @@ class MeterReader:
         photo = Photo.of(photo)
         display = found.display
         first, picture, to_picture = self._view(photo, display.corners, None)
-        gaps = self._gap_view(photo, display, picture)
+        gaps = self._gap_view(photo, display, picture) if decimals is None else None
         line = self._line_view(photo, display, to_picture, ())
         views, reading = [first], self._decode([first], picture, display, to_picture, decimals, line, gaps)
         joint = self.bundle.joint
@@ -472,7 +472,7 @@ class MeterReader:
         return LineView(tuple(d for d, _ in steps), 0.0, float(width), float(top), float(bottom), steps[0][1])
 
     def _gap_view(self, photo: Photo, display: Display, picture: UInt8) -> GapView | None:
-        """The display as the point network is to see it, `picture` where that is large enough; None without one."""
+        """The display as the point network is to see it, `picture` where that has its size; None without one."""
         if self.points is None:
             return None
         (height, width), size = picture.shape[:2], self.points.settings.display_size

@@ -14,7 +14,7 @@ import numpy as np
 from retinanet.config import NetworkConfig
 from retinanet.model import build
 from retinanet.release import load
-from training.widening import check_wider, command, placed
+from training.widening import check_wider, command, placed, take_over
 
 #: What may become larger; everything else stays what it is.
 WIDTHS = ("channels", "fpn_channels")
@@ -46,12 +46,11 @@ def widen(network: keras.Model, config: NetworkConfig, wide: NetworkConfig, seed
         # The others join maps side by side, so that old channels would not stay the first ones.
         raise ValueError(f"only a residual backbone can be widened; {config.backbone!r} came")
     keras.utils.set_random_seed(seed)
-    result = build(wide)
-    for layer in network.layers:
-        old, wider = layer.get_weights(), result.get_layer(layer.name)
-        pairs = zip(old, wider.get_weights(), strict=True)
-        wider.set_weights([placed(a, b, _first(a, -2), np.arange(a.shape[-1])) for a, b in pairs])
-    return result
+
+    def weights(_: keras.Layer, old: list[np.ndarray], new: list[np.ndarray]) -> list[np.ndarray]:
+        return [placed(a, b, _first(a, -2), np.arange(a.shape[-1])) for a, b in zip(old, new, strict=True)]
+
+    return take_over(network, build(wide), weights)
 
 
 def _first(weights: np.ndarray, axis: int) -> np.ndarray | None:

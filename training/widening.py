@@ -41,6 +41,28 @@ def placed(old: np.ndarray, new: np.ndarray, ins: np.ndarray | None, outs: np.nd
     return result
 
 
+def take_over(network: keras.Model, larger: keras.Model, weights: Callable[[Any, list, list], list]) -> keras.Model:
+    """`larger` with what each layer of `network` knows.
+
+    Args:
+        network: a trained one.
+        larger: of the same layers, fresh.
+        weights: (layer of `network`, its weights, the larger layer's fresh ones) -> the larger layer's weights.
+    """
+    for layer in network.layers:
+        old = layer.get_weights()
+        if old:
+            counterpart = larger.get_layer(layer.name)
+            counterpart.set_weights(weights(layer, old, counterpart.get_weights()))
+    return larger
+
+
+def block_places(name: str, channels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Where the old inputs and outputs of a layer "block<index>..." stand: first, of `channels` before the growth."""
+    index = int(name[len("block") :].split("_")[0])
+    return np.arange(channels[index - 1] if index else 3), np.arange(channels[index])
+
+
 def check_wider(config: Any, wide: Any, names: Sequence[str]) -> None:
     """Checks that a configuration is another one made wider.
 
