@@ -1,4 +1,7 @@
-"""Trains the corner network, which looks at a display that stage 1 found from close by and puts its corners right."""
+"""Trains the corner network, which looks at a display that stage 1 found from close by and puts its corners right.
+
+With --lookalikes it also learns to tell displays from what only looks like one.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,22 @@ EXAMPLES = """examples:
   python train_corners.py --dataset_path datasets/my_meters datasets/made --mix 1 2    (stage 1 sets, of large pictures)
   python train_corners.py --dataset_path datasets/my_meters --resume_training
   python train_corners.py --dataset_path datasets/my_meters --preview cuts.png
+  python train_corners.py --dataset_path datasets/my_meters --lookalikes datasets/lookalikes --mix 2 1 \\
+      --network '{"judged": 96}' --initial_weights corners/corners.keras    (a set from python -m corners.lookalikes)
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Flags, then one call; the exit code."""
     parser = training_parser("corners", __doc__, EXAMPLES, without=("--digits",))
+    parser.add_argument(
+        "--lookalikes",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="PATH",
+        help="sets of what is no display, from python -m corners.lookalikes; --mix names them after --dataset_path",
+    )
     parser.set_defaults(
         batch_size=64, max_validation=600, max_side=1280, ema=0.99, output=Path("corners") / "corners.keras"
     )

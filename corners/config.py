@@ -22,6 +22,8 @@ class CornersConfig(FrozenConfig):
         squeezed: channels that are left of the last map.
         units: of the layer before the answer.
         dropout: before that layer.
+        judged: channels of the convolution behind which the network says whether a display is shown at all; 0 for a
+            network that does not say so.
     """
 
     input_size: tuple[int, int] = (96, 352)
@@ -30,6 +32,7 @@ class CornersConfig(FrozenConfig):
     squeezed: int = 48
     units: int = 192
     dropout: float = 0.1
+    judged: int = 0
 
     def __post_init__(self) -> None:
         if any(side < 32 or side % 32 for side in self.input_size):
@@ -40,5 +43,7 @@ class CornersConfig(FrozenConfig):
             raise ValueError(f"channels: {HALVINGS} whole numbers of at least 1 wanted; {self.channels} came")
         if min(self.squeezed, self.units) < 1:
             raise ValueError(f"squeezed, units: at least 1 wanted; {self.squeezed}, {self.units} came")
+        if self.judged < 0:
+            raise ValueError(f"judged: at least 0 wanted; {self.judged} came")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout: from 0 to below 1 wanted; {self.dropout} came")

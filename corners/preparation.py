@@ -15,7 +15,7 @@ from training.export import sha256
 from training.float_export import export_float32
 
 NAME = "corners"
-#: Exports differ from Keras by no more, in parts of the room around a display.
+#: Exports differ from Keras by no more, in parts of the room around a display; and in logits of a display being there.
 TOLERANCE = 1e-3
 _COMPARED, _SEED = 8, 7006
 
@@ -24,7 +24,7 @@ Made = Callable[[np.random.Generator], tuple[UInt8, np.ndarray | None]]
 
 
 def prepare_corners(
-    source: Path, formats: tuple[str, ...], folder: Path, make: Made, looks: int = CornersSettings.looks
+    source: Path, formats: tuple[str, ...], folder: Path, make: Made, before: CornersSettings | None = None
 ) -> CornersSettings:
     """Exports the corner network into a folder and checks it.
 
@@ -33,7 +33,7 @@ def prepare_corners(
         formats: of "savedmodel", "onnx", "onnx_int8"; it is small, so that int8 is not made of it.
         folder: where to; exists.
         make: draws a photo.
-        looks: how often the reader is to look.
+        before: settings to keep: how often the reader is to look, and what it is to believe.
 
     Returns:
         What belongs into the bundle.
@@ -54,4 +54,6 @@ def prepare_corners(
         if corners is not None:
             cuts.append(rectify(photo, corners, config.margin, config.input_size)[0])
     files, checks = export_float32(NAME, network, np.stack(cuts), formats, folder, TOLERANCE)
-    return CornersSettings(config.input_size, config.margin, files, looks, sha256(source), checks)
+    kept = before or CornersSettings(config.input_size, config.margin, files)
+    shown = kept.shown if config.judged else 0.0
+    return CornersSettings(config.input_size, config.margin, files, kept.looks, shown, sha256(source), checks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ def network_config(args: argparse.Namespace) -> CornersConfig:
 
 
 def _train(args: argparse.Namespace) -> int:
-    check_mix(args)
+    check_mix(args, len(args.lookalikes), "--lookalikes")
     config = network_config(args)
     workers.connect()  # before TensorFlow computes anything
     from corners.views import surroundings
@@ -42,17 +43,29 @@ def _train(args: argparse.Namespace) -> int:
         args.dataset_path,
         args.max_validation,
     )
+    lookalikes: tuple[list[list], list] = ([], [])
+    if args.lookalikes:
+        lookalikes = load_sets(
+            lambda path, split: surroundings(load_stage1([path], split, args.max_side)),
+            args.lookalikes,
+            args.max_validation,
+        )
     if args.preview:
         from corners.sheets import write_cuts
 
-        write_cuts(Path(args.preview), [s for one in sets for s in one], config, args.seed)
+        write_cuts(Path(args.preview), [s for one in sets + lookalikes[0] for s in one], config, args.seed)
         print(f"displays as the network is shown them: {args.preview}")
         return 0
-    return finished(args, train(args, config, sets, validation))
+    return finished(args, train(args, config, sets, validation, *lookalikes))
 
 
 def train(
-    args: argparse.Namespace, config: CornersConfig, sets: list[list], validation: list
+    args: argparse.Namespace,
+    config: CornersConfig,
+    sets: list[list],
+    validation: list,
+    lookalikes: Sequence[list] = (),
+    unseen_lookalikes: Sequence = (),
 ) -> keras.callbacks.History:
     """Trains as the flags ask.
 
@@ -62,12 +75,15 @@ def train(
     """
     from corners import fit  # TensorFlow, seconds to import: only when there is something to train on
 
+    drawn = weighted([*sets, *lookalikes], args.mix)
     return fit.fit_corners(
-        weighted(sets, args.mix),
+        drawn[: len(sets)],
         validation,
         run_config(args, "corners", sum(len(s) for s in sets)),
         config,
         resume=args.resume_training,
         initial=args.initial_weights,
         verbose=2 if args.quiet else 1,
+        lookalikes=drawn[len(sets) :],
+        unseen_lookalikes=unseen_lookalikes,
     )

@@ -1,4 +1,7 @@
-"""Views of a display for the corner network: cut out along corners that are wrong, and the way to the true ones."""
+"""Views of a display for the corner network: cut out along corners that are wrong, and the way to the true ones.
+
+Lookalikes, which stage 1 takes for displays and are none, are shown in the same way; see `corners.lookalikes`.
+"""
 
 from __future__ import annotations
 
@@ -79,6 +82,8 @@ def moved_corners(quad: npt.NDArray[np.float64], rng: Rng, most: float) -> npt.N
 @dataclass(frozen=True)
 class CornersView:
     """A display cut out along corners that are wrong.
+
+    A lookalike has the corners that stage 1 gave it for true ones.
 
     Attributes:
         picture: (h, w, 3) uint8 RGB, the cut.

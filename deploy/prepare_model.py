@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
         from corners.preparation import prepare_corners
         from crnn.preparation import LineWish, prepare_lines  # TensorFlow, seconds to import: when there is work for it
         from points.preparation import PointWish, prepare_point
-        from reader.bundle import CornersSettings, save_bundle
+        from reader.bundle import save_bundle
         from reader.corners import CornerSharpener
         from reader.gaps import PointReader
         from reader.lines import LineReader
@@ -128,8 +128,8 @@ def main(arguments: list[str] | None = None) -> int:
             looked = prepare_point(PointWish(point, formats), folder, _made_digits) if point else None
             known = before.characters if before else {}
             second = prepare_characters(seconds, formats, folder, _made_line, known)
-            looks = before.corners.looks if before and before.corners else CornersSettings.looks
-            sharp = prepare_corners(corners, formats, folder, _made_corners, looks) if corners else None
+            kept = before.corners if before else None
+            sharp = prepare_corners(corners, formats, folder, _made_corners, kept) if corners else None
             wish = Wish(
                 {"stage1": flags.stage1, "stage2": flags.stage2},
                 formats,

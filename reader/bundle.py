@@ -130,6 +130,8 @@ class CornersSettings:
         margin: room around the display in this cut, on each side, in heights of the display.
         files: file name in the bundle's folder by runtime.
         looks: how often, one after the other; 0 leaves the corners as stage 1 found them.
+        shown: what the network takes for a display with less probability is none; 0 asks it nothing, as networks do
+            that do not judge.
         source_sha256: of the .keras file from which the files were exported.
         checks: what comparing each export with its source found, by runtime or kind of file, for the record.
     """
@@ -138,6 +140,7 @@ class CornersSettings:
     margin: float
     files: Mapping[str, str]
     looks: int = 2
+    shown: float = 0.0
     source_sha256: str = ""
     checks: Mapping[str, str] = field(default_factory=dict)
 

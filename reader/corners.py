@@ -68,33 +68,37 @@ def moved_by(
 class CornerSharpener:
     """Puts a display's corners right, with any network of the contract (1, h, w, 3) uint8 -> "offsets" (1, 8).
 
-    See `offsets_of` for what the offsets mean.
+    See `offsets_of` for what the offsets mean. A network may answer "shown" (1, 1) too, the logit of a display being
+    there at all.
     """
 
     def __init__(self, network: Network, settings: CornersSettings) -> None:
         self.network = network
         self.settings = settings
 
-    def __call__(self, photo: UInt8 | Drawable, corners: npt.ArrayLike) -> Float32:
-        """The corners after the looks that the settings ask for.
+    def __call__(self, photo: UInt8 | Drawable, corners: npt.ArrayLike) -> tuple[Float32, float]:
+        """The corners after the looks that the settings ask for, and whether a display is there.
 
         Args:
             photo: (H, W, 3) uint8 RGB, or a `reader.photo.Photo` of it.
             corners: (4, 2) in photo pixels, clockwise from the display's own top-left.
 
         Returns:
-            (4, 2) float32; as they came where they enclose no area, or where the network has lost the display.
+            (4, 2) float32; as they came where they enclose no area, or where the network has lost the display. And the
+                probability of a display at the last look; 1 from a network that does not say.
         """
         size, margin = self.settings.input_size, self.settings.margin
-        quad = np.asarray(corners, np.float64)
+        quad, logit = np.asarray(corners, np.float64), np.inf
         for _ in range(self.settings.looks):
             try:
                 picture, _ = rectify(photo, quad, margin, size)
-                moved = moved_by(self.network(picture[None])["offsets"][0], quad, size, margin)
+                answers = self.network(picture[None])
+                logit = float(answers["shown"][0, 0]) if "shown" in answers else logit
+                moved = moved_by(answers["offsets"][0], quad, size, margin)
                 lost = not is_convex(moved) or quad_iou(moved, quad) < _SAME_DISPLAY
             except ValueError:  # no area, or corners beyond the horizon
                 break
             if lost:
                 break
             quad = moved
-        return quad.astype(np.float32)
+        return quad.astype(np.float32), float(np.exp(-np.logaddexp(0, -logit)))

@@ -243,25 +243,31 @@ class MeterReader:
     def _search(self, photo: Photo) -> tuple[Found | None, Iterator[tuple[Found, float]]]:
         """The display, and the places that were not looked at closely yet."""
         settings = self.bundle.stage1
-        places = self._places(photo)
-        found = self._convincing(places, settings.believed)
+        places = self.places(photo)
+        found = self._convincing(photo, places, settings.believed)
         if found is None:
             places = self._closer_places(photo)
             # Many windows show much that looks a little like a display, and clutter that nobody could read looks like a
             # display that nobody can read. Of 104 displays far away that were read right none scored under 0.85, of 13
             # other things none over 0.8.
-            found = self._convincing(places, settings.sure)
+            found = self._convincing(photo, places, settings.sure)
             if found is not None and self.is_illegible(found.display):
                 found = None
-        return None if found is None else self._sharpened(photo, found), places
+        return found, places
 
-    def _sharpened(self, photo: Photo, found: Found) -> Found:
-        """The same display with its corners put right, where there is a network for it."""
+    def _sharpened(self, photo: Photo, found: Found) -> Found | None:
+        """The same display with its corners put right, where there is a network for it; None where it sees none there.
+
+        A display that nobody can read is not judged: it is refused anyway.
+        """
         if self.sharpener is None:
             return found
-        return replace(found, display=replace(found.display, corners=self.sharpener(photo, found.display.corners)))
+        corners, shown = self.sharpener(photo, found.display.corners)
+        if shown < self.sharpener.settings.shown and not self.is_illegible(found.display):
+            return None
+        return replace(found, display=replace(found.display, corners=corners))
 
-    def _places(self, photo: Photo) -> Iterator[tuple[Found, float]]:
+    def places(self, photo: Photo) -> Iterator[tuple[Found, float]]:
         """The places that look like a display, each looked at closely when it is asked for, and how it convinced."""
         overview = photo.overview(self.bundle.stage1.input_size)
         for turns in _TURNS:
@@ -289,20 +295,25 @@ class MeterReader:
             for display in kept[: settings.candidates]:
                 yield self._confirm(photo, display)
 
-    def _convincing(self, places: Iterator[tuple[Found, float]], believed: float) -> Found | None:
+    def _convincing(self, photo: Photo, places: Iterator[tuple[Found, float]], believed: float) -> Found | None:
         """The place that convinces most, of all up to the first that leaves no doubt; None where none is believed.
 
+        Its corners are put right. A place that is no display from close by convinces nobody.
+
         Args:
-            places: see `_places`.
+            photo: the photo of the places.
+            places: see `places`.
             believed: a display whose best look has a lower score is none.
         """
         settings = self.bundle.stage1
         best: Found | None = None
         best_score = 0.0
         for found, score in places:
-            if best is None or score > best_score:
-                best, best_score = found, score
-            if best_score >= settings.sure or settings.extra_looks == 0:
+            if score > best_score:
+                sharp = found if found.display.score < believed else self._sharpened(photo, found)
+                if sharp is not None:
+                    best, best_score = sharp, score
+            if best is not None and (best_score >= settings.sure or settings.extra_looks == 0):
                 break
         return None if best is None or best.display.score < believed else best
 
@@ -327,7 +338,10 @@ class MeterReader:
             same = quad_iou(display.corners, first.corners) > _SAME_DISPLAY
             if same or display.score < self.bundle.stage1.believed or self.is_illegible(display):
                 continue
-            other, again = self.read_upright(photo, self._sharpened(photo, other), decimals)
+            sharp = self._sharpened(photo, other)
+            if sharp is None:
+                continue
+            other, again = self.read_upright(photo, sharp, decimals)
             if evidence(again.reading) > evidence(read.reading) + joint.turned:
                 found, read = other, again
             if evidence(read.reading) >= joint.elsewhere:

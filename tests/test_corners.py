@@ -7,11 +7,14 @@ import keras
 import numpy as np
 import pytest
 from fake_networks import FakeStage1, FakeStage2, bundle, photo_of
-from small_sets import short_run
+from small_sets import short_run, write_stage1
 
 import train_corners
 from corners.config import CornersConfig
-from corners.fit import evaluate_corners, fit_corners
+from corners.fit import evaluate_corners, examples, fit_corners
+from corners.lookalikes import lookalikes
+from corners.lookalikes import main as find_lookalikes
+from corners.losses import UNTOLD, OffsetsLoss
 from corners.model import build
 from corners.preparation import prepare_corners
 from corners.release import ReleaseError, load
@@ -22,7 +25,9 @@ from reader.bundle import Bundle, BundleError, CornersSettings, Stage1Settings, 
 from reader.corners import CornerSharpener, moved_by, offsets_of
 from reader.geometry import display_homography, is_convex, quad_iou, warp_points
 from reader.image import load_image
-from training.datasets import Stage1Sample
+from reader.pipeline import Found
+from reader.types import ILLEGIBLE, NO_DISPLAY, UNKNOWN_DIGIT, Display
+from training.datasets import Stage1Sample, load_stage1
 from training.photometric import distort
 from training.run import Weighted
 
@@ -74,7 +79,8 @@ def test_a_sharpener_goes_where_the_network_points_as_often_as_asked():
     photo = plate(0).image
     for looks, part, left in ((1, 1.0, 0.0), (1, 0.5, 0.5), (2, 0.5, 0.25), (0, 1.0, 1.0)):
         network = Knowing(WRONG, part)
-        sharp = CornerSharpener(network, CornersSettings(SIZE, MARGIN, {}, looks))(photo, WRONG)
+        sharp, shown = CornerSharpener(network, CornersSettings(SIZE, MARGIN, {}, looks))(photo, WRONG)
+        assert shown == 1.0, "it was not asked"
         assert len(network.cuts) == looks and all(cut.shape == (1, *SIZE, 3) for cut in network.cuts)
         assert sharp.dtype == np.float32
         was = np.linalg.norm(WRONG - TRUE, axis=1)
@@ -85,14 +91,14 @@ def test_a_sharpener_keeps_corners_that_it_cannot_better():
     settings = CornersSettings(SIZE, MARGIN, {}, 2)
     photo = plate(0).image
     crossed = WRONG[[0, 2, 1, 3]]
-    assert (CornerSharpener(Knowing(WRONG), settings)(photo, crossed) == crossed.astype(np.float32)).all()
+    assert (CornerSharpener(Knowing(WRONG), settings)(photo, crossed)[0] == crossed.astype(np.float32)).all()
     away = Knowing(WRONG, truth=TRUE + np.array([0, 58]))  # another thing below it
-    assert (CornerSharpener(away, settings)(photo, WRONG) == WRONG.astype(np.float32)).all()
+    assert (CornerSharpener(away, settings)(photo, WRONG)[0] == WRONG.astype(np.float32)).all()
     assert len(away.cuts) == 1
     nowhere = CornerSharpener(lambda batch: {"offsets": np.full((1, 8), np.inf, np.float32)}, settings)
-    assert (nowhere(photo, WRONG) == WRONG.astype(np.float32)).all()
+    assert (nowhere(photo, WRONG)[0] == WRONG.astype(np.float32)).all()
     folded = Knowing(WRONG, truth=TRUE[[1, 0, 2, 3]])
-    assert (CornerSharpener(folded, settings)(photo, WRONG) == WRONG.astype(np.float32)).all()
+    assert (CornerSharpener(folded, settings)(photo, WRONG)[0] == WRONG.astype(np.float32)).all()
 
 
 def test_the_reader_reads_along_corners_put_right():
@@ -171,6 +177,7 @@ def test_only_legible_displays_are_learned_from_and_with_little_around_them():
         ({"margin": 0}, "margin"),
         ({"channels": [8]}, "channels"),
         ({"units": 0}, "units"),
+        ({"judged": -1}, "judged"),
         ({"dropout": 1.0}, "dropout"),
         ({"colour": 3}, "unknown key 'colour'"),
     ],
@@ -189,6 +196,62 @@ def trained(tmp_path_factory):
     others = surroundings([plate(seed) for seed in range(90, 98)])
     history = fit_corners([Weighted(seen, 1.0)], others, run, SMALL, verbose=0).history
     return folder / "trained.keras", history
+
+
+def crossed_out(seed):
+    """The same plate with a dark cross over it: what is no display."""
+    sample = plate(seed)
+    photo = sample.image.copy()
+    corners = sample.corners[0]
+    for one, other in ((0, 2), (1, 3)):
+        for part in np.linspace(0, 1, 400):
+            x, y = (corners[one] + part * (corners[other] - corners[one])).astype(int)
+            photo[y - 7 : y + 8, x - 7 : x + 8] = 20
+    return replace(sample, image=photo)
+
+
+def test_a_display_that_is_none_from_close_by_is_refused_or_another_is_taken():
+    corners = np.array([[170, 100], [470, 100], [470, 160], [170, 160]], float)
+    photo, _ = photo_of("0012345", corners)
+
+    class Deceived(FakeStage1):
+        """Sees a surer display below the one that is there."""
+
+        def __call__(self, batch):
+            found = super().__call__(batch)
+            found["corners"][:, 0] = found["corners"][:, 1] + [0, 60]
+            found["probabilities"][:, 0] = found["probabilities"][:, 1] * 1.05
+            return found
+
+    class Judging:
+        """Says that a display is there when the cut's middle row has blocks of digits."""
+
+        def __init__(self, no=-2.0):
+            self.no = no
+
+        def __call__(self, batch):
+            shown = (batch[0, SIZE[0] // 2, :, 0] > 170).mean() > 0.2
+            return {"offsets": np.zeros((1, 8), np.float32), "shown": np.float32([[6.0 if shown else self.no]])}
+
+    # A room of 0.2 heights: the cut along the display below shows nothing of the one above.
+    settings = replace(bundle(extra_looks=0), corners=CornersSettings(SIZE, 0.2, {}, looks=1, shown=0.2))
+    sharpener = CornerSharpener(Judging(), settings.corners)
+    assert sharpener(photo, corners)[1] == pytest.approx(1 / (1 + np.exp(-6)))
+    assert sharpener(photo, corners + np.array([0, 90]))[1] == pytest.approx(1 / (1 + np.exp(2)))
+
+    def read(stage1, photo, sharpener=sharpener):
+        return MeterReader(stage1, FakeStage2(), settings, 0.0, sharpener=sharpener).read(photo)
+
+    result = read(Deceived(), photo)
+    assert result.success and result.text == "0012345"
+    np.testing.assert_allclose(result.corners, corners, atol=4)
+    assert not read(Deceived(), photo, None).text, "without a judgement the surer one is read"
+    empty, _ = photo_of("       ", corners)
+    refused = read(FakeStage1(), empty)
+    assert refused.reason == NO_DISPLAY and not refused.success and refused.corners is None
+    assert read(FakeStage1(), empty, CornerSharpener(Judging(-1.0), settings.corners)).reason == UNKNOWN_DIGIT
+    illegible = read(FakeStage1((0.05, 0.02, 0.9, 0.01)), empty)
+    assert illegible.reason == ILLEGIBLE, "what nobody could read anyway is not judged"
 
 
 def test_it_learns_where_the_corners_are(trained):
@@ -210,10 +273,117 @@ def test_exports_answer_as_keras_does(trained, tmp_path):
         sample = plate(int(rng.integers(1000)))
         return sample.image, sample.corners[0] if rng.random() < 0.7 else None
 
-    settings = prepare_corners(path, ("savedmodel", "onnx", "onnx_int8"), tmp_path, make, looks=2)
+    before = CornersSettings(SIZE, MARGIN, {}, looks=1, shown=0.3)
+    settings = prepare_corners(path, ("savedmodel", "onnx", "onnx_int8"), tmp_path, make, before)
     assert settings.files == {"onnx": "corners.onnx", "onnx_float32": "corners.onnx", "savedmodel": "corners/1"}
-    assert (settings.input_size, settings.margin, settings.looks) == (SMALL.input_size, SMALL.margin, 2)
+    assert (settings.input_size, settings.margin, settings.looks) == (SMALL.input_size, SMALL.margin, 1)
+    assert settings.shown == 0.0, "this network does not judge"
     assert set(settings.checks) == {"onnx_float32", "savedmodel"}
+
+
+def test_it_learns_what_is_no_display(trained, tmp_path):
+    judging = replace(SMALL, judged=8)
+    run = replace(short_run("corners", tmp_path, epochs=6), output=tmp_path / "judging.keras")
+    displays, others = ([make(seed) for seed in range(40)] for make in (plate, crossed_out))
+    unseen = [surroundings([make(seed) for seed in range(90, 110)]) for make in (plate, crossed_out)]
+    fit_corners(
+        [Weighted(surroundings(displays), 1.0)],
+        unseen[0],
+        run,
+        judging,
+        initial=trained[0],
+        verbose=0,
+        lookalikes=[Weighted(surroundings(others), 1.0)],
+        unseen_lookalikes=unseen[1],
+    )
+    network, config = load(run.output)
+    assert config == judging
+    measures = evaluate_corners(network, config, *(wrong_views(each, config) for each in unseen))
+    assert measures["refused"] > 0.9, measures
+    assert measures["score"] == pytest.approx(measures["iou"] + 0.1 * measures["refused"])
+    assert measures["iou"] > measures["iou_before"], "what it had learned is kept"
+
+    def make(rng):
+        sample = plate(int(rng.integers(1000)))
+        return sample.image, sample.corners[0]
+
+    before = CornersSettings(SIZE, MARGIN, {}, looks=1, shown=0.3)
+    settings = prepare_corners(run.output, ("savedmodel", "onnx"), tmp_path, make, before)
+    assert settings.shown == 0.3 and set(settings.checks) == {"onnx_float32", "savedmodel"}
+    for wrong, told in ((SMALL, "wants a network that judges"), (replace(judging, units=16), "--initial_weights")):
+        with pytest.raises(ValueError, match=told):
+            fit_corners(
+                [Weighted(surroundings(displays), 1.0)],
+                [],
+                run,
+                wrong,
+                initial=trained[0],
+                lookalikes=[Weighted(surroundings(others), 1.0)],
+            )
+
+
+def test_views_of_what_is_no_display_ask_for_no_corners():
+    make = examples(surroundings([plate(1)]), replace(SMALL, judged=8), surroundings([crossed_out(2)]))
+    rng = np.random.default_rng(0)
+    shown, other = make(0, rng)[1], make(1, rng)[1]
+    assert shown["shown"] == [1] and np.abs(shown["offsets"]).max() < 1
+    assert other["shown"] == [0] and (other["offsets"] == UNTOLD).all()
+    told = np.stack([shown["offsets"], other["offsets"]])
+    loss = OffsetsLoss(reduction=None)(told, np.zeros((2, 8), np.float32))
+    np.testing.assert_allclose(np.asarray(loss), [np.abs(shown["offsets"]).mean(), 0], rtol=1e-5)
+    assert "shown" not in examples(surroundings([plate(1)]), SMALL)(0, rng)[1]
+
+
+class Proposing:
+    """Proposes fixed places on every photo: the display of `plate`, one beside it, and that one again, a little off."""
+
+    def __init__(self, *shifts):
+        self.shifts = shifts
+        self.bundle = bundle()
+
+    def with_bundle(self, settings):
+        assert settings.stage1.score_threshold < self.bundle.stage1.score_threshold, "it proposes more"
+        return self
+
+    def places(self, photo):
+        for index, shift in enumerate(self.shifts):
+            display = Display((TRUE + shift).astype(np.float32), 0, 0.5, np.float32([0.5, 0, 0, 0]))
+            yield Found(display, 1.0), 0.5 - 0.1 * index
+
+
+def test_lookalikes_are_what_is_proposed_beside_the_displays():
+    beside = np.array([0, 150])
+    reader = Proposing([0, 0], [10, -5], beside, beside + 4, [-20, -150])
+    photo = plate(1).image
+    found = lookalikes(reader, photo, TRUE[None])
+    np.testing.assert_allclose(found, [TRUE + beside, TRUE + np.array([-20, -150])], atol=1e-3)
+    assert len(lookalikes(reader, photo, np.zeros((0, 4, 2)))) == 3, "on a photo without a meter all are"
+
+
+def test_a_set_of_lookalikes(tmp_path, capsys, monkeypatch):
+    photos = [
+        (split, f"{split}{seed}.jpg", plate(seed).image, [TRUE], ["analog"])
+        for split in ("train", "validation")
+        for seed in range(2)
+    ]
+    write_stage1(tmp_path / "set", photos, size=640)
+    monkeypatch.setattr(MeterReader, "load", lambda path: Proposing([0, 0], [0, 150]))
+    flags = ["--dataset_path", str(tmp_path / "set"), "--out", str(tmp_path / "others")]
+    assert find_lookalikes(flags) == 0
+    assert "4 lookalikes, train 2, validation 2" in capsys.readouterr().out
+    for split in ("train", "validation"):
+        samples = load_stage1([tmp_path / "others"], split)
+        assert len(samples) == 2
+        wide, high = np.ptp(samples[0].corners[0], axis=0)
+        assert wide / high == pytest.approx(np.divide(*np.ptp(TRUE, axis=0)), rel=0.05), "the shape that it had"
+        assert samples[0].image.shape[0] < 640
+    assert find_lookalikes(flags) == 1 and "--overwrite" in capsys.readouterr().err
+    monkeypatch.setattr(MeterReader, "load", lambda path: Proposing([0, 0]))
+    assert find_lookalikes([*flags, "--overwrite"]) == 1
+    assert "looks like a display" in capsys.readouterr().err
+    assert len(load_stage1([tmp_path / "others"], "train")) == 2, "what was there is kept"
+    assert find_lookalikes(["--dataset_path", str(tmp_path / "none"), "--out", str(tmp_path / "x")]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_the_bundle_carries_it():
@@ -250,6 +420,7 @@ def test_a_sheet_of_what_is_trained_on(tmp_path):
     ("flags", "told"),
     [
         ([], "none"),
+        (["--lookalikes", "a", "b", "--mix", "1", "2"], "--mix: 3 numbers wanted, one a set and 2 of --lookalikes"),
         (["--mix", "1", "2"], "--mix"),
         (["--network", "{"], "--network"),
         (["--network", '{"colour": 3}'], "unknown key"),

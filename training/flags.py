@@ -61,11 +61,11 @@ def network_changes(args: argparse.Namespace) -> dict[str, Any]:
     return changes
 
 
-def check_mix(args: argparse.Namespace, more: int = 0) -> None:
-    """Raises ValueError where --mix has not a number for each set; `more`: sets beside those of --dataset_path."""
+def check_mix(args: argparse.Namespace, more: int = 0, of: str = "--digits") -> None:
+    """Raises ValueError where --mix has not a number for each set, `more` of the flag `of` beside --dataset_path."""
     wanted = len(args.dataset_path) + more
     if args.mix and len(args.mix) != wanted:
-        beside = f" and {more} of --digits" if more else ""
+        beside = f" and {more} of {of}" if more else ""
         raise ValueError(f"--mix: {wanted} numbers wanted, one a set{beside}; {len(args.mix)} came")
 
 

@@ -230,6 +230,16 @@ def _largest(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
     return graph.add("MaxPool", [graph.value(inputs[0])], value_name(layer, tensor), **shape)
 
 
+def _mean(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
+    """A feature map to (N, C), its means."""
+    if layer.keepdims:
+        raise ExportError(f"layer {layer.name!r}: only means without the map's axes are exported")
+    name = value_name(layer, tensor)
+    return graph.add(
+        "Flatten", [graph.add("GlobalAveragePool", [graph.value(inputs[0])], f"{name}_nchw")], name, axis=1
+    )
+
+
 def slice_of(graph: Graph, value: str, start: int, stop: int, axis: int, name: str) -> str:
     """A part of a value along one axis, from `start` up to before `stop`."""
     bounds = [
@@ -256,6 +266,7 @@ WRITERS: dict[type, Writer] = {
     keras.layers.Dense: _dense,
     keras.layers.Dropout: _nothing,
     keras.layers.Flatten: _flatten,
+    keras.layers.GlobalAveragePooling2D: _mean,
     keras.layers.MaxPooling2D: _largest,
     keras.layers.UpSampling2D: _enlarge,
     keras.layers.Reshape: _reshape,

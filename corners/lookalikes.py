@@ -1,0 +1,165 @@
+"""A set of what stage 1 takes for displays and is none: what the corner network learns to tell from displays.
+
+Use: python -m corners.lookalikes --dataset_path SET... --out FOLDER
+
+Number plates, labels, keypads, rulers: the first network proposes them because it sees them small and among much else.
+Photos without a meter show nothing but such; of photos of meters all is taken that lies beside their displays. Each is
+kept with what is around it, as a stage 1 set whose quadrilaterals are no displays (`train_corners.py --lookalikes`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from reader.arguments import count, probability
+
+if TYPE_CHECKING:
+    from reader.bundle import Stage1Settings
+    from reader.pipeline import MeterReader
+    from reader.types import UInt8
+
+EXAMPLES = """examples:
+  python synthesize.py scenes --count 4000 --out made_scenes --seed 3
+  python make_dataset.py stage1 --labels made_scenes/stage1/labels.json --images made_scenes/stage1/images \\
+      --out datasets/scenes
+  python -m corners.lookalikes --dataset_path datasets/scenes datasets/my_meters --out datasets/lookalikes
+  python train_corners.py --dataset_path datasets/my_meters --lookalikes datasets/lookalikes
+"""
+#: Places that overlap a display by more (IoU) are no others, but this display badly seen.
+_BESIDE = 0.02
+#: Places that overlap by more are one.
+_SAME = 0.5
+_SIDE, _QUALITY = 640, 97
+#: Places of a photo, each way up, that are looked at.
+_PROPOSED = 6
+
+
+def lookalikes(reader: MeterReader, photo: UInt8, displays: npt.ArrayLike) -> list[npt.NDArray[np.float32]]:
+    """The corners of what stage 1 proposes on a photo and is no display.
+
+    Args:
+        reader: what proposes.
+        photo: (H, W, 3) uint8 RGB.
+        displays: (N, 4, 2) the corners of the photo's displays in pixels.
+
+    Returns:
+        Corners (4, 2) in photo pixels, those that convince most first.
+    """
+    from reader.geometry import is_convex, quad_iou
+    from reader.photo import Photo
+
+    shown = np.asarray(displays, np.float32).reshape(-1, 4, 2)
+    kept: list[npt.NDArray[np.float32]] = []
+    for found, _ in sorted(reader.places(Photo.of(photo)), key=lambda each: -each[1]):
+        corners = found.display.corners
+        if not is_convex(corners) or any(quad_iou(corners, each) > _BESIDE for each in shown):
+            continue
+        if all(quad_iou(corners, each) <= _SAME for each in kept):
+            kept.append(corners)
+    return kept
+
+
+def write_lookalikes(
+    reader: MeterReader, sets: Sequence[Path], out: Path, max_side: int, overwrite: bool = False
+) -> Counter[str]:
+    """Writes the lookalikes of stage 1 sets as one set, each in the split of its photo.
+
+    Args:
+        reader: what proposes them.
+        sets: folders of stage 1 sets.
+        out: folder to make.
+        max_side: photos are looked at no larger than this, in pixels.
+        overwrite: replace a set that was made before.
+
+    Returns:
+        How many there are, by split.
+
+    Raises:
+        DatasetError: a set that cannot be read, nothing found, or something in the way.
+    """
+    from corners.views import surroundings
+    from reader.image import encode_jpeg, letterbox, load_image
+    from training.assemble import replacing
+    from training.datasets import Stage1Sample, load_stage1
+    from training.labelstudio import DatasetError
+    from training.tfds_writer import VERSION, SetWriter, set_name
+
+    found: list[tuple[str, bytes, npt.NDArray[np.float64], str]] = []  # encoded: thousands would fill the memory
+    for path in sets:
+        for split in ("train", "validation"):  # "test" is for measuring only
+            samples = load_stage1([path], split, max_side)
+            for sample in tqdm(samples, desc=f"{path.name} {split}", unit="photo"):
+                quads = lookalikes(reader, sample.image, sample.corners)
+                labels = np.zeros(len(quads), np.int64)
+                others = Stage1Sample(sample.image, np.reshape(quads, (-1, 4, 2)), labels, sample.name)
+                for each in surroundings([others]):
+                    square, placed = letterbox(each.image, _SIDE)
+                    corners = placed.forward(each.corners[0])
+                    found.append((split, encode_jpeg(square, _QUALITY), corners, Path(each.name).stem))
+    counts = Counter(split for split, *_ in found)
+    if not counts["train"]:
+        raise DatasetError("nothing on these photos looks like a display; photos of number plates or labels may")
+    target = out / set_name(1) / VERSION
+    with replacing(target, overwrite) as folder, SetWriter(folder, 1, sorted(counts), _SIDE) as writer:
+        stored = {}
+        for number, (split, data, corners, name) in enumerate(found):
+            stored[f"{name}_{number}.jpg"] = split
+            writer.add(split, load_image(data), corners[None], [0], f"{name}_{number}.jpg")
+        writer.close(stored)
+    return counts
+
+
+def _curious(settings: Stage1Settings, min_score: float) -> Stage1Settings:
+    """Stage 1 as it proposes what it believes little in too, much of it for each photo."""
+    return replace(settings, score_threshold=min_score, candidates=_PROPOSED)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Flags, then one call; the exit code. Faults of the input are one line on stderr."""
+    parser = argparse.ArgumentParser(
+        prog="python -m corners.lookalikes",
+        description="Collects what stage 1 takes for displays and is none.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--dataset_path", nargs="+", type=Path, required=True, metavar="PATH", help="stage 1 sets")
+    add("--out", type=Path, required=True, help="folder of the set to make")
+    add("--models", type=Path, metavar="DIR", help="bundle whose stage 1 proposes (default: deploy/models)")
+    add(
+        "--min_score",
+        type=probability,
+        default=0.1,
+        help="places that convince less are left out (default: %(default)s)",
+    )
+    add("--max_side", type=count, default=1280, help="photos are looked at no larger (default: %(default)s)")
+    add("--overwrite", action="store_true", help="replace a set that was made before")
+    flags = parser.parse_args(arguments)
+    from reader.bundle import BundleError
+    from reader.pipeline import MeterReader
+    from training.labelstudio import DatasetError
+
+    try:
+        reader = MeterReader.load(flags.models)
+        reader = reader.with_bundle(replace(reader.bundle, stage1=_curious(reader.bundle.stage1, flags.min_score)))
+        counts = write_lookalikes(reader, flags.dataset_path, flags.out, flags.max_side, flags.overwrite)
+    except (BundleError, DatasetError, OSError) as error:
+        print(f"corners.lookalikes: {error}", file=sys.stderr)
+        return 1
+    told = ", ".join(f"{split} {number}" for split, number in sorted(counts.items()))
+    print(f"{flags.out}: {sum(counts.values())} lookalikes, {told}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
