@@ -16,7 +16,7 @@ EXAMPLES = """examples:
   python train_corners.py --dataset_path datasets/my_meters --resume_training
   python train_corners.py --dataset_path datasets/my_meters --preview cuts.png
   python train_corners.py --dataset_path datasets/my_meters --lookalikes datasets/lookalikes --mix 2 1 \\
-      --network '{"judged": 96}' --initial_weights corners/corners.keras    (a set from python -m corners.lookalikes)
+      --initial_weights corners/corners.keras    (lookalikes: a set from python -m corners.lookalikes)
 """
 
 

@@ -32,7 +32,7 @@ class CornersConfig(FrozenConfig):
     squeezed: int = 48
     units: int = 192
     dropout: float = 0.1
-    judged: int = 0
+    judged: int = 96
 
     def __post_init__(self) -> None:
         if any(side < 32 or side % 32 for side in self.input_size):

@@ -57,7 +57,7 @@ def fit_corners(
     """
     config = config or CornersConfig()
     if lookalikes and not config.judged:
-        raise ValueError("--lookalikes wants a network that judges, such as --network '{\"judged\": 96}'")
+        raise ValueError('--lookalikes wants a network that judges: "judged" channels of at least 1; 0 came')
     samples = [s for w in sets for s in w.samples]
     others = [s for w in lookalikes for s in w.samples]
 

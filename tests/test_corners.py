@@ -17,7 +17,7 @@ from corners.lookalikes import main as find_lookalikes
 from corners.losses import UNTOLD, OffsetsLoss
 from corners.model import build
 from corners.preparation import prepare_corners
-from corners.release import ReleaseError, load
+from corners.release import ReleaseError, embedded_config, load
 from corners.sheets import write_cuts
 from corners.views import corners_view, moved_corners, surroundings, wrong_views
 from reader import MeterReader
@@ -31,7 +31,7 @@ from training.datasets import Stage1Sample, load_stage1
 from training.photometric import distort
 from training.run import Weighted
 
-SMALL = CornersConfig(input_size=(32, 96), channels=(8, 8, 12, 16, 16), squeezed=8, units=32, dropout=0.0)
+SMALL = CornersConfig(input_size=(32, 96), channels=(8, 8, 12, 16, 16), squeezed=8, units=32, dropout=0.0, judged=0)
 TRUE = np.array([[170, 200], [470, 212], [466, 272], [168, 262]], float)
 WRONG = TRUE + np.array([[8, -6], [-20, 5], [12, 9], [-10, 0]])
 SIZE, MARGIN = (96, 352), 0.5
@@ -404,6 +404,13 @@ def test_files_that_hold_no_corner_network(tmp_path):
             load(path)
     build(SMALL).save(tmp_path / "corners.keras")
     assert load(tmp_path / "corners.keras")[1] == SMALL
+
+
+def test_a_file_from_before_networks_judged_is_one_that_does_not():
+    carried = {key: value for key, value in SMALL.to_dict().items() if key != "judged"}
+    network = build(SMALL)
+    next(layer for layer in network.layers if layer.name == "normalize").network = carried
+    assert embedded_config(network) == SMALL and CornersConfig.from_dict(carried).judged > 0
 
 
 def test_a_fresh_network_leaves_the_corners_where_they_are():
