@@ -37,6 +37,8 @@ EXAMPLES = """examples:
 """
 #: Places that overlap a display by more (IoU) are no others, but this display badly seen.
 _BESIDE = 0.02
+#: Places that reach out of the photo are moved to its edge, unless less of them (IoU) would be left.
+_WITHIN = 0.8
 #: Places that overlap by more are one.
 _SAME = 0.5
 _SIDE, _QUALITY = 640, 97
@@ -55,14 +57,16 @@ def lookalikes(reader: MeterReader, photo: UInt8, displays: npt.ArrayLike) -> li
     Returns:
         Corners (4, 2) in photo pixels, those that convince most first.
     """
-    from reader.geometry import is_convex, quad_iou
+    from reader.geometry import quad_iou
     from reader.photo import Photo
 
     shown = np.asarray(displays, np.float32).reshape(-1, 4, 2)
     kept: list[npt.NDArray[np.float32]] = []
     for found, _ in sorted(reader.places(Photo.of(photo)), key=lambda each: -each[1]):
-        corners = found.display.corners
-        if not is_convex(corners) or any(quad_iou(corners, each) > _BESIDE for each in shown):
+        corners = np.clip(found.display.corners, 0, photo.shape[1::-1])
+        if quad_iou(corners, found.display.corners) < _WITHIN:
+            continue
+        if any(quad_iou(corners, each) > _BESIDE for each in shown):
             continue
         if all(quad_iou(corners, each) <= _SAME for each in kept):
             kept.append(corners)

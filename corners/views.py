@@ -26,6 +26,8 @@ _SURROUNDINGS = 1.6
 _UPSIDE_DOWN = 0.1
 #: Share of the views of displays that are far away.
 _FAR = 0.1
+#: Share of the views of photos that show hardly more than the display, and how much more in heights of it.
+_CROPPED, _CROPPED_ROOM = 0.15, 0.4
 #: Of 1 for the middle of an offset's room: true corners beyond it are not asked for.
 _FARTHEST = 0.95
 #: Largest standard deviations of wrong corners, tried one after the other until the cut shows the true ones.
@@ -42,15 +44,20 @@ def surroundings(samples: Sequence[Stage1Sample]) -> list[Stage1Sample]:
         for quad, label in zip(sample.corners, sample.labels, strict=True):
             if label not in legible or not is_convex(quad):
                 continue
-            room = _SURROUNDINGS * height_of(quad)
-            h, w = sample.image.shape[:2]
-            x1, y1 = np.clip(quad.min(0) - room, 0, (w, h)).astype(int)
-            x2, y2 = np.clip(np.ceil(quad.max(0) + room), 0, (w, h)).astype(int)
-            if min(x2 - x1, y2 - y1) < 8:
-                continue
-            image = sample.image[y1:y2, x1:x2].copy()  # a view would keep the whole photo
-            kept.append(Stage1Sample(image, (quad - np.float32([x1, y1]))[None], np.array([label]), sample.name))
+            one = cropped(Stage1Sample(sample.image, quad[None], np.array([label]), sample.name), _SURROUNDINGS)
+            if min(one.image.shape[:2]) >= 8:
+                kept.append(replace(one, image=one.image.copy()))  # a view would keep the whole photo
     return kept
+
+
+def cropped(sample: Stage1Sample, room: float) -> Stage1Sample:
+    """A photo of one display without what is farther from it than `room` heights of the display."""
+    quad = sample.corners[0]
+    around = room * height_of(quad)
+    h, w = sample.image.shape[:2]
+    x1, y1 = np.clip(quad.min(0) - around, 0, (w, h)).astype(int)
+    x2, y2 = np.clip(np.ceil(quad.max(0) + around), 0, (w, h)).astype(int)
+    return replace(sample, image=sample.image[y1:y2, x1:x2], corners=(quad - np.float32([x1, y1]))[None])
 
 
 def height_of(quad: npt.NDArray[np.floating]) -> float:
@@ -100,6 +107,8 @@ class CornersView:
 
 def corners_view(sample: Stage1Sample, config: CornersConfig, rng: Rng) -> CornersView:
     """One training view of a display, see `surroundings`."""
+    if rng.random() < _CROPPED:
+        sample = cropped(sample, float(rng.uniform(0, _CROPPED_ROOM)))
     truth = sample.corners[0].astype(np.float64)
     if rng.random() < _UPSIDE_DOWN:
         truth = np.roll(truth, 2, axis=0)

@@ -19,7 +19,7 @@ from corners.model import build
 from corners.preparation import prepare_corners
 from corners.release import ReleaseError, embedded_config, load
 from corners.sheets import write_cuts
-from corners.views import corners_view, moved_corners, surroundings, wrong_views
+from corners.views import corners_view, cropped, moved_corners, surroundings, wrong_views
 from reader import MeterReader
 from reader.bundle import Bundle, BundleError, CornersSettings, Stage1Settings, Stage2Settings
 from reader.corners import CornerSharpener, moved_by, offsets_of
@@ -147,8 +147,9 @@ def test_views_show_the_true_corners_and_say_where_they_are():
     for seed in range(40):
         view = corners_view(sample, SMALL, np.random.default_rng(seed))
         assert view.picture.shape == (32, 96, 3) and np.abs(view.offsets).max() < 1
-        assert is_convex(view.corners) and quad_iou(view.truth, sample.corners[0]) == pytest.approx(1, abs=1e-3)
-        upside_down += np.linalg.norm(view.truth[0] - sample.corners[0, 0]) > 100
+        truth, known = (quad - quad.min(0) for quad in (view.truth, sample.corners[0]))  # the photo may be cropped
+        assert is_convex(view.corners) and quad_iou(truth, known) == pytest.approx(1, abs=1e-3)
+        upside_down += np.linalg.norm(truth[0] - known[0]) > 100
         back = moved_by(view.offsets, view.corners, SMALL.input_size, SMALL.margin)
         np.testing.assert_allclose(back, view.truth, atol=1e-6)
     assert 0 < upside_down < 15
@@ -158,6 +159,20 @@ def test_views_show_the_true_corners_and_say_where_they_are():
     homography = display_homography(wrong[0].corners, SMALL.input_size, SMALL.margin)
     x, y = warp_points(wrong[0].truth, homography).mean(0).astype(int)
     assert wrong[0].picture[y, x].min() > 140
+
+
+def test_some_views_are_of_photos_that_show_hardly_more_than_the_display(monkeypatch):
+    monkeypatch.setattr("corners.views.distort", lambda picture, rng: picture)
+    monkeypatch.setattr("corners.views.far_away", lambda picture, rng: picture)
+    sample = surroundings([plate(1)])[0]
+    views = [corners_view(sample, SMALL, np.random.default_rng(seed)) for seed in range(60)]
+    empty = [(view.picture == 0).all(axis=2).mean() for view in views]
+    assert 1 < sum(share > 0.01 for share in empty) < 20, "nothing is there, as beside a photo of the display alone"
+    near = cropped(sample, 0.0)
+    wide, high = np.ptp(sample.corners[0], axis=0)
+    assert near.image.shape[:2] == pytest.approx((high, wide), abs=2)
+    moved = near.corners[0] - sample.corners[0]
+    np.testing.assert_allclose(moved, np.broadcast_to(moved[0], (4, 2)), atol=1e-4)
 
 
 def test_only_legible_displays_are_learned_from_and_with_little_around_them():
@@ -358,6 +373,9 @@ def test_lookalikes_are_what_is_proposed_beside_the_displays():
     found = lookalikes(reader, photo, TRUE[None])
     np.testing.assert_allclose(found, [TRUE + beside, TRUE + np.array([-20, -150])], atol=1e-3)
     assert len(lookalikes(reader, photo, np.zeros((0, 4, 2)))) == 3, "on a photo without a meter all are"
+    # Out of the photo (640 wide) a little: moved to its edge; more: left out.
+    at_edge = lookalikes(Proposing([185, 150], [400, 150]), photo, TRUE[None])
+    assert len(at_edge) == 1 and at_edge[0][:, 0].max() == 640
 
 
 def test_a_set_of_lookalikes(tmp_path, capsys, monkeypatch):
