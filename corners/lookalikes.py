@@ -41,7 +41,9 @@ _BESIDE = 0.02
 _WITHIN = 0.8
 #: Places that overlap by more are one.
 _SAME = 0.5
-_SIDE, _QUALITY = 640, 97
+#: Of a lookalike with its surroundings: the longer side in pixels, enough for what the network sees of it.
+SIDE = 480
+_QUALITY = 97
 #: Places of a photo, each way up, that are looked at.
 _PROPOSED = 6
 
@@ -107,14 +109,14 @@ def write_lookalikes(
                 labels = np.zeros(len(quads), np.int64)
                 others = Stage1Sample(sample.image, np.reshape(quads, (-1, 4, 2)), labels, sample.name)
                 for each in surroundings([others]):
-                    square, placed = letterbox(each.image, _SIDE)
+                    square, placed = letterbox(each.image, SIDE)
                     corners = placed.forward(each.corners[0])
                     found.append((split, encode_jpeg(square, _QUALITY), corners, Path(each.name).stem))
     counts = Counter(split for split, *_ in found)
     if not counts["train"]:
         raise DatasetError("nothing on these photos looks like a display; photos of number plates or labels may")
     target = out / set_name(1) / VERSION
-    with replacing(target, overwrite) as folder, SetWriter(folder, 1, sorted(counts), _SIDE) as writer:
+    with replacing(target, overwrite) as folder, SetWriter(folder, 1, sorted(counts), SIDE) as writer:
         stored = {}
         for number, (split, data, corners, name) in enumerate(found):
             stored[f"{name}_{number}.jpg"] = split

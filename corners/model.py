@@ -9,6 +9,9 @@ from corners.config import CornersConfig
 from training.convolution import convolved
 from training.normalization import Normalization255
 
+#: What the names of the layers begin with that say whether a display is there.
+JUDGING = ("judged", "shown")
+
 
 def build(config: CornersConfig) -> keras.Model:
     """uint8 (B, H, W, 3), the cut of a display -> {"offsets": (B, 8), "shown": (B, 1)} float32.

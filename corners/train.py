@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corners.config import CornersConfig
+from corners.lookalikes import SIDE
 from training import workers
 from training.datasets import load_sets, load_stage1
 from training.flags import check_mix, network_changes, run_config
@@ -46,7 +47,7 @@ def _train(args: argparse.Namespace) -> int:
     lookalikes: tuple[list[list], list] = ([], [])
     if args.lookalikes:
         lookalikes = load_sets(
-            lambda path, split: surroundings(load_stage1([path], split, args.max_side)),
+            lambda path, split: surroundings(load_stage1([path], split, min(args.max_side, SIDE))),
             args.lookalikes,
             args.max_validation,
         )
@@ -86,4 +87,5 @@ def train(
         verbose=2 if args.quiet else 1,
         lookalikes=drawn[len(sets) :],
         unseen_lookalikes=unseen_lookalikes,
+        only_judging=args.only_judging,
     )

@@ -337,6 +337,21 @@ def test_it_learns_what_is_no_display(trained, tmp_path):
             )
 
 
+def test_judging_is_learned_alone_where_the_corners_are_to_stay(trained, tmp_path):
+    judging = replace(SMALL, judged=8)
+    displays, others = (surroundings([make(seed) for seed in range(40)]) for make in (plate, crossed_out))
+    run = replace(short_run("corners", tmp_path, epochs=4), output=tmp_path / "judging.keras")
+    sets, known = [Weighted(displays, 1.0)], {"lookalikes": [Weighted(others, 1.0)], "only_judging": True}
+    history = fit_corners(sets, displays[:4], run, judging, initial=trained[0], verbose=0, **known).history
+    assert history["shown_loss"][-1] < 0.8 * history["shown_loss"][0]
+    picture = corners_view(displays[0], judging, np.random.default_rng(1)).picture[None]
+    before, after = (load(path)[0].predict_on_batch(picture) for path in (trained[0], run.output))
+    np.testing.assert_allclose(after["offsets"], before["offsets"], atol=1e-5)
+    assert load(run.output)[1] == judging
+    with pytest.raises(ValueError, match="--only_judging wants"):
+        fit_corners(sets, [], run, judging, **known)
+
+
 def test_views_of_what_is_no_display_ask_for_no_corners():
     make = examples(surroundings([plate(1)]), replace(SMALL, judged=8), surroundings([crossed_out(2)]))
     rng = np.random.default_rng(0)
