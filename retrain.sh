@@ -233,7 +233,8 @@ resume=
 $python train_corners.py --epochs 40 --steps_per_epoch 50 $resume --dataset_path "$s/large/toloka_water" \
     "$s/large/iaoqian_water" "$s/large/jorvkve_electric" "$s/large/anhkhoitran_electric" \
     "$s/large/yuva_eb_lcd_electric" "$s/made773" "$s/made781" --mix 3 1.5 1 0.3 0.5 1 2 --warmup_steps 100 \
-    --output "$work/corners.keras" --logs "$work/logs/corners" --checkpoints "$work/checkpoints/corners" --quiet
+    --network '{"judged": 0}' --output "$work/corners.keras" --logs "$work/logs/corners" \
+    --checkpoints "$work/checkpoints/corners" --quiet
 $python -m corners.release "$work/corners.keras" corners/corners.keras
 
 for stage in 1 2; do $python -m retinanet.release "$work/stage$stage.keras" "retinanet/stage$stage.keras"; done
@@ -252,6 +253,29 @@ characters() {
     $python -m characters.release "$work/${task}_characters.keras" "characters/${task}_characters.keras"
 }
 characters handwritten 43 handwritten_meza --digits "$lines/mnist" --rows 50000 --mix 1 2 4.5
+
+# What stage 1 takes for displays and is none: the corner network learns to tell it, its corners stay.
+made made903 meters 2500 903 --size 1100
+made scenes901 scenes 2000 901
+made scenes902 scenes 2000 902 --size 1100
+for name in made903 scenes901 scenes902; do
+    [ -d "$s/$name" ] || $python make_dataset.py stage1 --labels "$work/$name/stage1/labels.json" \
+        --images "$work/$name/stage1/images" --out "$s/$name" --size 1100
+done
+lookalikes() { # lookalikes NAME SETS...
+    [ -d "$s/$1" ] || $python -m corners.lookalikes --models "$work/plain" --dataset_path "${@:2}" --out "$s/$1"
+}
+lookalikes lookalikes1 "$s/scenes901" "$s/scenes902"
+lookalikes lookalikes2 "$s/large/"*
+lookalikes lookalikes3 "$s/made903"
+resume=
+[ -e "$work/checkpoints/judging/latest.keras" ] && resume=--resume_training
+$python train_corners.py --only_judging --initial_weights "$work/corners.keras" --epochs 30 --steps_per_epoch 50 $resume \
+    --dataset_path "$s/large/toloka_water" "$s/large/iaoqian_water" "$s/large/jorvkve_electric" \
+    "$s/large/anhkhoitran_electric" "$s/large/yuva_eb_lcd_electric" "$s/made903" \
+    --lookalikes "$s/lookalikes"[1-3] --mix 3 1.5 1 0.3 0.5 5 5 1.5 2 --learning_rate 1e-3 --warmup_steps 100 \
+    --output "$work/judging.keras" --logs "$work/logs/judging" --checkpoints "$work/checkpoints/judging" --quiet
+$python -m corners.release "$work/judging.keras" corners/corners.keras
 
 (cd deploy && $python prepare_model.py --formats onnx onnx_int8 --stage1 ../retinanet/stage1.keras --stage2 ../retinanet/stage2.keras)
 for task in captcha plate handwritten price; do

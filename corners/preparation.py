@@ -18,6 +18,8 @@ NAME = "corners"
 #: Exports differ from Keras by no more, in parts of the room around a display; and in logits of a display being there.
 TOLERANCE = 1e-3
 _COMPARED, _SEED = 8, 7006
+#: What is less likely a display is none, where no settings say otherwise.
+_SHOWN = 0.5
 
 #: Generator -> (H, W, 3) uint8 RGB photo, and (4, 2) corners of its display in pixels; None where it shows none.
 Made = Callable[[np.random.Generator], tuple[UInt8, np.ndarray | None]]
@@ -55,5 +57,5 @@ def prepare_corners(
             cuts.append(rectify(photo, corners, config.margin, config.input_size)[0])
     files, checks = export_float32(NAME, network, np.stack(cuts), formats, folder, TOLERANCE)
     kept = before or CornersSettings(config.input_size, config.margin, files)
-    shown = kept.shown if config.judged else 0.0
+    shown = (kept.shown or _SHOWN) if config.judged else 0.0
     return CornersSettings(config.input_size, config.margin, files, kept.looks, shown, sha256(source), checks)

@@ -324,6 +324,7 @@ def test_it_learns_what_is_no_display(trained, tmp_path):
 
     before = CornersSettings(SIZE, MARGIN, {}, looks=1, shown=0.3)
     settings = prepare_corners(run.output, ("savedmodel", "onnx"), tmp_path, make, before)
+    assert prepare_corners(run.output, ("onnx",), tmp_path, make).shown == 0.5
     assert settings.shown == 0.3 and set(settings.checks) == {"onnx_float32", "savedmodel"}
     for wrong, told in ((SMALL, "wants a network that judges"), (replace(judging, units=16), "--initial_weights")):
         with pytest.raises(ValueError, match=told):
