@@ -16,7 +16,7 @@ EXAMPLES = """examples:
   python train_corners.py --dataset_path datasets/my_meters --resume_training
   python train_corners.py --dataset_path datasets/my_meters --preview cuts.png
   python train_corners.py --dataset_path datasets/my_meters --lookalikes datasets/lookalikes --mix 2 1 \\
-      --initial_weights corners/corners.keras --only_judging    (lookalikes: a set from python -m corners.lookalikes)
+      --initial_weights corners/corners.keras    (lookalikes: a set from python -m corners.lookalikes)
 """
 
 
@@ -30,11 +30,6 @@ def main(arguments: list[str] | None = None) -> int:
         default=[],
         metavar="PATH",
         help="sets of what is no display, from python -m corners.lookalikes; --mix names them after --dataset_path",
-    )
-    parser.add_argument(
-        "--only_judging",
-        action="store_true",
-        help="the corners stay as --initial_weights have them, and what tells displays from lookalikes learns alone",
     )
     parser.set_defaults(
         batch_size=64, max_validation=600, max_side=1280, ema=0.99, output=Path("corners") / "corners.keras"

@@ -47,7 +47,9 @@ def measure(reader: MeterReader, folder: Path, chosen: Iterable[dict[str, Any]],
     result = SetResult()
     alone = None
     if reader.line is not None:
-        alone = MeterReader(reader.stage1, reader.stage2, reader.bundle, 0.0, sharpener=reader.sharpener)
+        alone = MeterReader(
+            reader.stage1, reader.stage2, reader.bundle, 0.0, sharpener=reader.sharpener, judge=reader.judge
+        )
     for record in tqdm(list(chosen), desc=folder.name, unit="photo", leave=False, disable=None):
         try:
             photo = open_photo(folder / record["image"])

@@ -73,7 +73,7 @@ def network_of(engine: str, folder: Path, files: Mapping[str, str]) -> Network:
 def meter_reader(engine: str, folder: Path, keras_files: dict[str, Path]) -> MeterReader:
     """The meter reader of an engine, with what the bundle has to read displays as lines and to look at the gaps."""
     from reader.bundle import load_bundle
-    from reader.corners import CornerSharpener
+    from reader.corners import CornerSharpener, DisplayJudge
     from reader.gaps import PointReader
     from reader.pipeline import DISPLAY_TASK, MeterReader
 
@@ -93,6 +93,11 @@ def meter_reader(engine: str, folder: Path, keras_files: dict[str, Path]) -> Met
             from corners.release import load as load_corners
 
             reader.sharpener = CornerSharpener(KerasLines(load_corners(keras_files["corners"])[0]), bundle.corners)
+        if bundle.judge is not None and "judge" in keras_files:
+            from corners.preparation import judging
+            from corners.release import load as load_judge
+
+            reader.judge = DisplayJudge(KerasLines(judging(load_judge(keras_files["judge"])[0])), bundle.judge)
         return reader
     stage1, stage2 = (network_of(engine, folder, stage.files) for stage in (bundle.stage1, bundle.stage2))
     line: LineReader | None = None
@@ -104,7 +109,10 @@ def meter_reader(engine: str, folder: Path, keras_files: dict[str, Path]) -> Met
     sharpener = None
     if bundle.corners is not None:
         sharpener = CornerSharpener(network_of(engine, folder, bundle.corners.files), bundle.corners)
-    return MeterReader(stage1, stage2, bundle, line=line, points=points, sharpener=sharpener)
+    judge = None
+    if bundle.judge is not None:
+        judge = DisplayJudge(network_of(engine, folder, bundle.judge.files), bundle.judge)
+    return MeterReader(stage1, stage2, bundle, line=line, points=points, sharpener=sharpener, judge=judge)
 
 
 def line_reader(engine: str, folder: Path, bundle: Bundle, task: str, keras_files: dict[str, Path]) -> LineReader:

@@ -92,6 +92,7 @@ def keras_files(flags: argparse.Namespace) -> list[Path]:
     """The .keras files that there are: of both stages, the gaps between digits, the corners, and line readers."""
     files = [flags.keras / "retinanet" / f"{stage}.keras" for stage in ("stage1", "stage2")]
     files += [flags.keras / "points" / "point.keras", flags.keras / "corners" / "corners.keras"]
+    files.append(flags.keras / "corners" / "judge.keras")
     files += sorted((flags.keras / "characters").glob("*.keras"))
     return [path for path in (*files, *sorted((flags.keras / "crnn").glob("*.keras"))) if path.is_file()]
 

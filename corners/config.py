@@ -22,8 +22,8 @@ class CornersConfig(FrozenConfig):
         squeezed: channels that are left of the last map.
         units: of the layer before the answer.
         dropout: before that layer.
-        judged: channels of the three convolutions behind which the network says whether a display is shown at all, from
-            the map before the last; 0 for a network that does not say so.
+        judged: channels of the convolution behind which the network says whether a display is shown at all; 0 for a
+            network that does not say so.
     """
 
     input_size: tuple[int, int] = (96, 352)
@@ -32,7 +32,7 @@ class CornersConfig(FrozenConfig):
     squeezed: int = 48
     units: int = 192
     dropout: float = 0.1
-    judged: int = 128
+    judged: int = 96
 
     def __post_init__(self) -> None:
         if any(side < 32 or side % 32 for side in self.input_size):

@@ -11,7 +11,7 @@ import numpy as np
 
 from corners.config import CornersConfig
 from corners.losses import UNTOLD, OffsetsLoss, ShownLoss
-from corners.model import JUDGING, build
+from corners.model import build
 from corners.release import load
 from corners.views import CornersView, corners_view, height_of, wrong_views
 from reader.corners import moved_by
@@ -37,7 +37,6 @@ def fit_corners(
     verbose: int = 1,
     lookalikes: Sequence[Weighted] = (),
     unseen_lookalikes: Sequence[Stage1Sample] = (),
-    only_judging: bool = False,
 ) -> keras.callbacks.History:
     """Trains on `sets`, displays with their surroundings; keeps the weights with the least error on `validation`.
 
@@ -52,14 +51,11 @@ def fit_corners(
         verbose: as Keras has it.
         lookalikes: what is no display, drawn with the displays.
         unseen_lookalikes: such that are not trained on.
-        only_judging: the corners stay as the initial weights have them; what judges them learns alone.
 
     Raises:
         ValueError: initial weights of another network, or lookalikes for a network that does not judge.
     """
     config = config or CornersConfig()
-    if only_judging and not (lookalikes and initial):
-        raise ValueError("--only_judging wants --lookalikes and --initial_weights")
     if lookalikes and not config.judged:
         raise ValueError('--lookalikes wants a network that judges: "judged" channels of at least 1; 0 came')
     samples = [s for w in sets for s in w.samples]
@@ -69,9 +65,6 @@ def fit_corners(
         network = build(config)
         if initial is not None:
             _begin_from(network, config, initial)
-        if only_judging:
-            for layer in network.layers:
-                layer.trainable = layer.name.startswith(JUDGING)
         return network
 
     losses: dict[str, keras.losses.Loss] = {"offsets": OffsetsLoss()}

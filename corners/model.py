@@ -9,9 +9,6 @@ from corners.config import CornersConfig
 from training.convolution import convolved
 from training.normalization import Normalization255
 
-#: What the names of the layers begin with that say whether a display is there.
-JUDGING = ("judged", "shown")
-
 
 def build(config: CornersConfig) -> keras.Model:
     """uint8 (B, H, W, 3), the cut of a display -> {"offsets": (B, 8), "shown": (B, 1)} float32.
@@ -23,20 +20,14 @@ def build(config: CornersConfig) -> keras.Model:
     image = keras.Input((*config.input_size, 3), dtype="uint8", name="image")
     x = Normalization255(config.to_dict(), name="normalize")(image)
     x = convolved(x, config.channels[0], "stem", kernel=5, stride=2)
-    before = x
     for index, filters in enumerate(config.channels[1:]):
-        before = x
         x = convolved(x, filters, f"block{index}_down", stride=2)
         x = convolved(x, filters, f"block{index}_same")
     answers = {}
     if config.judged:
         # Averaged, not flattened: what is there is the question, letters or digits, a plate's edge or a window's.
-        # From the map before the last: the corners are to stay as they are, and the last one knows little else.
-        y = convolved(before, config.judged, "judged_fine")
-        y = convolved(y, config.judged, "judged_down", stride=2)
-        y = convolved(y, config.judged, "judged_same")
-        y = layers.Dropout(config.dropout, name="judged_dropout")(layers.GlobalAveragePooling2D(name="judged_mean")(y))
-        answers["shown"] = layers.Dense(1, dtype="float32", name="shown")(y)
+        seen = layers.GlobalAveragePooling2D(name="judged_mean")(convolved(x, config.judged, "judged"))
+        answers["shown"] = layers.Dense(1, dtype="float32", name="shown")(seen)
     x = convolved(x, config.squeezed, "squeeze", kernel=1)
     # Flattened, not averaged: where something is, is the question.
     x = layers.Flatten(name="flat")(x)

@@ -1,32 +1,33 @@
-"""The corner network exported, compared and described for the bundle: what deploy/prepare_model.py does with it."""
+"""The corner network and the judge exported, compared and described for the bundle, for deploy/prepare_model.py."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+import keras
 import numpy as np
 
-from corners.release import load
-from reader.bundle import CornersSettings
+from corners.config import CornersConfig
+from corners.release import ReleaseError, load
+from reader.bundle import CornersSettings, JudgeSettings
 from reader.geometry import rectify
 from reader.types import UInt8
 from training.export import sha256
 from training.float_export import export_float32
 
 NAME = "corners"
-#: Exports differ from Keras by no more, in parts of the room around a display; and in logits of a display being there.
+JUDGE = "judge"
+#: Exports differ from Keras by no more, in parts of the room around a display; and in logits of one being there.
 TOLERANCE = 1e-3
 _COMPARED, _SEED = 8, 7006
-#: What is less likely a display is none, where no settings say otherwise.
-_SHOWN = 0.5
 
 #: Generator -> (H, W, 3) uint8 RGB photo, and (4, 2) corners of its display in pixels; None where it shows none.
 Made = Callable[[np.random.Generator], tuple[UInt8, np.ndarray | None]]
 
 
 def prepare_corners(
-    source: Path, formats: tuple[str, ...], folder: Path, make: Made, before: CornersSettings | None = None
+    source: Path, formats: tuple[str, ...], folder: Path, make: Made, looks: int = CornersSettings.looks
 ) -> CornersSettings:
     """Exports the corner network into a folder and checks it.
 
@@ -35,7 +36,7 @@ def prepare_corners(
         formats: of "savedmodel", "onnx", "onnx_int8"; it is small, so that int8 is not made of it.
         folder: where to; exists.
         make: draws a photo.
-        before: settings to keep: how often the reader is to look, and what it is to believe.
+        looks: how often the reader is to look.
 
     Returns:
         What belongs into the bundle.
@@ -48,6 +49,46 @@ def prepare_corners(
     """
     network, config = load(source)
     print(f"{NAME}: {source}")
+    files, checks = export_float32(NAME, network, _cuts(config, make), formats, folder, TOLERANCE)
+    return CornersSettings(config.input_size, config.margin, files, looks, sha256(source), checks)
+
+
+def prepare_judge(
+    source: Path, formats: tuple[str, ...], folder: Path, make: Made, shown: float = JudgeSettings.shown
+) -> JudgeSettings:
+    """Exports what a corner network says about displays being there, without what it says about corners, and checks it.
+
+    Args:
+        source: .keras file of a corner network that judges.
+        formats: see `prepare_corners`.
+        folder: where to; exists.
+        make: draws a photo.
+        shown: the probability that the reader is to want.
+
+    Returns:
+        What belongs into the bundle.
+
+    Raises:
+        ReleaseError: a source that is no corner network, or one that does not judge.
+        ExportError: see `prepare_corners`.
+        MismatchError: see `prepare_corners`.
+        OSError: a full disk.
+    """
+    network, config = load(source)
+    if not config.judged:
+        raise ReleaseError(f'{source}: holds a network that does not judge; "judged" channels wanted')
+    print(f"{JUDGE}: {source}")
+    files, checks = export_float32(JUDGE, judging(network), _cuts(config, make), formats, folder, TOLERANCE)
+    return JudgeSettings(config.input_size, config.margin, files, shown, sha256(source), checks)
+
+
+def judging(network: keras.Model) -> keras.Model:
+    """A corner network with nothing but its judgement: uint8 (B, H, W, 3) -> {"shown": (B, 1)}."""
+    return keras.Model(network.input, {"shown": network.output["shown"]}, name=JUDGE)
+
+
+def _cuts(config: CornersConfig, make: Made) -> UInt8:
+    """Displays of made photos as the network sees them, (N, h, w, 3)."""
     cuts: list[UInt8] = []
     index = 0
     while len(cuts) < _COMPARED:
@@ -55,7 +96,4 @@ def prepare_corners(
         index += 1
         if corners is not None:
             cuts.append(rectify(photo, corners, config.margin, config.input_size)[0])
-    files, checks = export_float32(NAME, network, np.stack(cuts), formats, folder, TOLERANCE)
-    kept = before or CornersSettings(config.input_size, config.margin, files)
-    shown = (kept.shown or _SHOWN) if config.judged else 0.0
-    return CornersSettings(config.input_size, config.margin, files, kept.looks, shown, sha256(source), checks)
+    return np.stack(cuts)

@@ -87,5 +87,4 @@ def train(
         verbose=2 if args.quiet else 1,
         lookalikes=drawn[len(sets) :],
         unseen_lookalikes=unseen_lookalikes,
-        only_judging=args.only_judging,
     )

@@ -72,6 +72,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--lines", type=Path, metavar="DIR", help="line readers, TASK.keras (default: crnn/ here, else the one above)")
     add("--point", type=Path, metavar="FILE", help="(default: points/point.keras here, else the one above)")
     add("--corners", type=Path, metavar="FILE", help="(default: corners/corners.keras here, else the one above)")
+    add("--judge", type=Path, metavar="FILE", help="(default: corners/judge.keras here, else the one above)")
     add(
         "--characters",
         type=Path,
@@ -81,6 +82,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--no_lines", action="store_true", help="no line readers: meters' displays are read by stage 2 alone then")
     add("--no_characters", action="store_true", help="lines are read by their networks alone")
     add("--no_corners", action="store_true", help="displays are cut out along the corners that stage 1 finds")
+    add("--no_judge", action="store_true", help="what stage 1 takes for a display is one")
     add("--settings", type=Path, metavar="FILE", help="bundle.json with thresholds and calibration to take over")
     return parser.parse_args(arguments)
 
@@ -98,16 +100,17 @@ def main(arguments: list[str] | None = None) -> int:
         lines = {} if flags.no_lines else find_lines(flags.lines)
         point = None if flags.no_lines else find_small("point", "points", flags.point)  # beside the line reader only
         corners = None if flags.no_corners else find_small("corners", "corners", flags.corners)
+        judge = None if flags.no_judge else find_small("judge", "corners", flags.judge)
         seconds = {} if flags.no_lines or flags.no_characters else find_characters(flags.characters, lines)
         unknown = sorted(set(flags.int8) - {*STAGES, *lines})
         if unknown:
             raise ValueError(f"--int8 {' '.join(unknown)}: wanted of {', '.join([*STAGES, *lines])}")
         from characters.preparation import prepare_characters
-        from corners.preparation import prepare_corners
+        from corners.preparation import prepare_corners, prepare_judge
         from crnn.preparation import LineWish, prepare_lines  # TensorFlow, seconds to import: when there is work for it
         from points.preparation import PointWish, prepare_point
-        from reader.bundle import save_bundle
-        from reader.corners import CornerSharpener
+        from reader.bundle import CornersSettings, JudgeSettings, save_bundle
+        from reader.corners import CornerSharpener, DisplayJudge
         from reader.gaps import PointReader
         from reader.lines import LineReader
         from reader.pipeline import DISPLAY_TASK
@@ -128,8 +131,10 @@ def main(arguments: list[str] | None = None) -> int:
             looked = prepare_point(PointWish(point, formats), folder, _made_digits) if point else None
             known = before.characters if before else {}
             second = prepare_characters(seconds, formats, folder, _made_line, known)
-            kept = before.corners if before else None
-            sharp = prepare_corners(corners, formats, folder, _made_corners, kept) if corners else None
+            looks = before.corners.looks if before and before.corners else CornersSettings.looks
+            sharp = prepare_corners(corners, formats, folder, _made_corners, looks) if corners else None
+            shown = before.judge.shown if before and before.judge else JudgeSettings.shown
+            judged = prepare_judge(judge, formats, folder, _made_corners, shown) if judge else None
             wish = Wish(
                 {"stage1": flags.stage1, "stage2": flags.stage2},
                 formats,
@@ -142,9 +147,11 @@ def main(arguments: list[str] | None = None) -> int:
                 line=_on_onnx(LineReader, made.get(DISPLAY_TASK), folder),
                 points=_on_onnx(PointReader, looked, folder),
                 sharpener=_on_onnx(CornerSharpener, sharp, folder),
+                judge=_on_onnx(DisplayJudge, judged, folder),
             )
             bundle = prepare(wish, folder, _made_photo, lambda rng: make_display(rng).image)
-            save_bundle(replace(bundle, lines=made, point=looked, corners=sharp, characters=second), folder)
+            small = {"point": looked, "corners": sharp, "judge": judged}
+            save_bundle(replace(bundle, lines=made, characters=second, **small), folder)
     except (OSError, ValueError) as error:  # ReleaseError, ExportError, BundleError and ImageError are ValueErrors
         print(f"prepare_model.py: {error}", file=sys.stderr)
         return 1
@@ -205,7 +212,8 @@ def find_small(name: str, package: str, path: Path | None) -> Path | None:
         FileNotFoundError: one was given, and is not there.
     """
     if path is not None and not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; train_{name}.py makes it")
+        script = "train_point.py" if package == "points" else f"train_{package}.py"
+        raise FileNotFoundError(f"{path}: no such file; {script} makes it")
     known = (HERE / package / f"{name}.keras", HERE.parent / package / f"{name}.keras")
     return path or next((each for each in known if each.is_file()), None)
 
@@ -284,7 +292,7 @@ def _is_ours(name: str) -> bool:
     from characters.preparation import name_of
     from crnn.config import TASKS
 
-    ours = (*STAGES, "point", "corners", *TASKS, *map(name_of, TASKS))
+    ours = (*STAGES, "point", "corners", "judge", *TASKS, *map(name_of, TASKS))
     return name == "bundle.json" or name in {f"{each}{end}" for each in ours for end in ("", ".onnx", "_int8.onnx")}
 
 

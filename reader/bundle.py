@@ -130,8 +130,6 @@ class CornersSettings:
         margin: room around the display in this cut, on each side, in heights of the display.
         files: file name in the bundle's folder by runtime.
         looks: how often, one after the other; 0 leaves the corners as stage 1 found them.
-        shown: what the network takes for a display with less probability is none; 0 asks it nothing, as networks do
-            that do not judge.
         source_sha256: of the .keras file from which the files were exported.
         checks: what comparing each export with its source found, by runtime or kind of file, for the record.
     """
@@ -140,7 +138,27 @@ class CornersSettings:
     margin: float
     files: Mapping[str, str]
     looks: int = 2
-    shown: float = 0.0
+    source_sha256: str = ""
+    checks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """The network that tells displays from what looks like one.
+
+    Attributes:
+        input_size: height and width of the input in pixels.
+        margin: room around the display in this cut, on each side, in heights of the display.
+        files: file name in the bundle's folder by runtime.
+        shown: what is a display with less probability is none.
+        source_sha256: of the .keras file from which the files were exported.
+        checks: what comparing each export with its source found, by runtime or kind of file, for the record.
+    """
+
+    input_size: tuple[int, int]
+    margin: float
+    files: Mapping[str, str]
+    shown: float = 0.5
     source_sha256: str = ""
     checks: Mapping[str, str] = field(default_factory=dict)
 
@@ -158,6 +176,7 @@ class Bundle:
         joint: how its opinion and stage 2's are weighed.
         point: settings of the network that looks for the decimal point; None for none.
         corners: settings of the network that puts the display's corners right; None for none.
+        judge: settings of the network that tells displays from what looks like one; None for none.
         characters: settings of the networks that look at each character of a line by itself, by the line reader's task.
         versions: of the packages that made the files, for the record.
         format_version: of bundle.json.
@@ -171,6 +190,7 @@ class Bundle:
     joint: JointRules = field(default_factory=JointRules)
     point: PointSettings | None = None
     corners: CornersSettings | None = None
+    judge: JudgeSettings | None = None
     characters: Mapping[str, CharacterSettings] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
@@ -205,7 +225,7 @@ class Bundle:
             "calibration": Calibration,
             "joint": JointRules,
         }
-        optional = {"point": PointSettings, "corners": CornersSettings}
+        optional = {"point": PointSettings, "corners": CornersSettings, "judge": JudgeSettings}
         if not isinstance(data, Mapping):
             raise BundleError(f"a bundle is a JSON object, not {type(data).__name__}")
         built = {key: _build(parts[key], value, key) if key in parts else value for key, value in data.items()}

@@ -1,4 +1,4 @@
-"""A closer look at a display's corners: cut out along those that stage 1 found, with room around, and put right."""
+"""A closer look at a display: cut out along the corners that stage 1 found, with room around; put right, and judged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reader.geometry import display_homography, inverse, is_convex, quad_iou, re
 from reader.types import Float32, UInt8
 
 if TYPE_CHECKING:
-    from reader.bundle import CornersSettings
+    from reader.bundle import CornersSettings, JudgeSettings
     from reader.geometry import Drawable
     from reader.runtime import Network
 
@@ -68,37 +68,55 @@ def moved_by(
 class CornerSharpener:
     """Puts a display's corners right, with any network of the contract (1, h, w, 3) uint8 -> "offsets" (1, 8).
 
-    See `offsets_of` for what the offsets mean. A network may answer "shown" (1, 1) too, the logit of a display being
-    there at all.
+    See `offsets_of` for what the offsets mean.
     """
 
     def __init__(self, network: Network, settings: CornersSettings) -> None:
         self.network = network
         self.settings = settings
 
-    def __call__(self, photo: UInt8 | Drawable, corners: npt.ArrayLike) -> tuple[Float32, float]:
-        """The corners after the looks that the settings ask for, and whether a display is there.
+    def __call__(self, photo: UInt8 | Drawable, corners: npt.ArrayLike) -> Float32:
+        """The corners after the looks that the settings ask for.
 
         Args:
             photo: (H, W, 3) uint8 RGB, or a `reader.photo.Photo` of it.
             corners: (4, 2) in photo pixels, clockwise from the display's own top-left.
 
         Returns:
-            (4, 2) float32; as they came where they enclose no area, or where the network has lost the display. And the
-                probability of a display at the last look; 1 from a network that does not say.
+            (4, 2) float32; as they came where they enclose no area, or where the network has lost the display.
         """
         size, margin = self.settings.input_size, self.settings.margin
-        quad, logit = np.asarray(corners, np.float64), np.inf
+        quad = np.asarray(corners, np.float64)
         for _ in range(self.settings.looks):
             try:
                 picture, _ = rectify(photo, quad, margin, size)
-                answers = self.network(picture[None])
-                logit = float(answers["shown"][0, 0]) if "shown" in answers else logit
-                moved = moved_by(answers["offsets"][0], quad, size, margin)
+                moved = moved_by(self.network(picture[None])["offsets"][0], quad, size, margin)
                 lost = not is_convex(moved) or quad_iou(moved, quad) < _SAME_DISPLAY
             except ValueError:  # no area, or corners beyond the horizon
                 break
             if lost:
                 break
             quad = moved
-        return quad.astype(np.float32), float(np.exp(-np.logaddexp(0, -logit)))
+        return quad.astype(np.float32)
+
+
+class DisplayJudge:
+    """Tells displays from what looks like one, with any network (1, h, w, 3) uint8 -> "shown" (1, 1), a logit."""
+
+    def __init__(self, network: Network, settings: JudgeSettings) -> None:
+        self.network = network
+        self.settings = settings
+
+    def __call__(self, photo: UInt8 | Drawable, corners: npt.ArrayLike) -> bool:
+        """Whether a display is there.
+
+        Args:
+            photo: (H, W, 3) uint8 RGB, or a `reader.photo.Photo` of it.
+            corners: (4, 2) in photo pixels, put right if they are to be.
+        """
+        try:
+            picture, _ = rectify(photo, corners, self.settings.margin, self.settings.input_size)
+        except ValueError:  # no area
+            return False
+        logit = float(self.network(picture[None])["shown"][0, 0])
+        return bool(np.exp(-np.logaddexp(0, -logit)) >= self.settings.shown)

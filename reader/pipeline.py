@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from reader.bundle import DEFAULT_FOLDER, Bundle, BundleError, load_bundle
 from reader.confidence import reading_confidence, reading_features
-from reader.corners import CornerSharpener
+from reader.corners import CornerSharpener, DisplayJudge
 from reader.decode import boxes_from_outputs, decode_views
 from reader.displays import displays_from_outputs
 from reader.gaps import GapView, PointReader
@@ -99,7 +99,8 @@ class MeterReader:
     * stage 2: (N, h, w, 3) uint8 -> "boxes" (N, K, 4) xyxy in input pixels, "probabilities" (N, K, 15).
 
     With a `line` reader the display is read as a line too, and both opinions together decide on the digits; `points`
-    then looks at the gaps between them for the decimal point. A `sharpener` puts the corners right that stage 1 found.
+    then looks at the gaps between them for the decimal point. A `sharpener` puts the corners right that stage 1 found,
+    and a `judge` refuses what only looks like a display.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class MeterReader:
         line: LineReader | None = None,
         points: PointReader | None = None,
         sharpener: CornerSharpener | None = None,
+        judge: DisplayJudge | None = None,
     ) -> None:
         if min_confidence is None:
             min_confidence = bundle.calibration.threshold
@@ -123,6 +125,7 @@ class MeterReader:
         self.line = line
         self.points = points
         self.sharpener = sharpener
+        self.judge = judge
 
     @classmethod
     def load(
@@ -164,12 +167,21 @@ class MeterReader:
             sharpener = CornerSharpener(
                 load_network(folder, bundle.corners.files, runtime, threads, device), bundle.corners
             )
-        return cls(stage1, stage2, bundle, min_confidence, line, points, sharpener)
+        judge = None
+        if bundle.judge is not None:
+            judge = DisplayJudge(load_network(folder, bundle.judge.files, runtime, threads, device), bundle.judge)
+        return cls(stage1, stage2, bundle, min_confidence, line, points, sharpener, judge)
 
     def with_bundle(self, bundle: Bundle) -> MeterReader:
         """The same networks under other settings; confidences decide as that bundle's calibration has it."""
         return MeterReader(
-            self.stage1, self.stage2, bundle, line=self.line, points=self.points, sharpener=self.sharpener
+            self.stage1,
+            self.stage2,
+            bundle,
+            line=self.line,
+            points=self.points,
+            sharpener=self.sharpener,
+            judge=self.judge,
         )
 
     def read(self, source: Source | Photo, decimals: int | None = None, name: str | None = None) -> Result:
@@ -256,16 +268,16 @@ class MeterReader:
         return found, places
 
     def _sharpened(self, photo: Photo, found: Found) -> Found | None:
-        """The same display with its corners put right, where there is a network for it; None where it sees none there.
+        """The same display with its corners put right; None where there is none. As far as there are networks for it.
 
         A display that nobody can read is not judged: it is refused anyway.
         """
-        if self.sharpener is None:
-            return found
-        corners, shown = self.sharpener(photo, found.display.corners)
-        if shown < self.sharpener.settings.shown and not self.is_illegible(found.display):
+        display = found.display
+        if self.sharpener is not None:
+            display = replace(display, corners=self.sharpener(photo, display.corners))
+        if self.judge is not None and not self.is_illegible(display) and not self.judge(photo, display.corners):
             return None
-        return replace(found, display=replace(found.display, corners=corners))
+        return replace(found, display=display)
 
     def places(self, photo: Photo) -> Iterator[tuple[Found, float]]:
         """The places that look like a display, each looked at closely when it is asked for, and how it convinced."""

@@ -19,7 +19,7 @@ from reader.bundle import (
     load_bundle,
     save_bundle,
 )
-from reader.corners import CornerSharpener
+from reader.corners import CornerSharpener, DisplayJudge
 from reader.gaps import PointReader
 from reader.image import load_image, resize
 from reader.lines import LineReader
@@ -79,6 +79,7 @@ class Wish:
         line: reads displays as lines beside stage 2 where readings are compared; None for stage 2 alone.
         points: looks for the decimal point beside it.
         sharpener: puts the corners right that stage 1 finds, where readings are compared; None for nothing.
+        judge: tells displays from what looks like one there; None for nothing.
     """
 
     sources: Mapping[str, Path]
@@ -92,6 +93,7 @@ class Wish:
     line: LineReader | None = None
     points: PointReader | None = None
     sharpener: CornerSharpener | None = None
+    judge: DisplayJudge | None = None
 
 
 class _Recorder:
@@ -333,7 +335,9 @@ def _readings(
 ) -> list[str]:
     """The readings of photos, or of them moved one `way`; "" for a photo that is not read, whatever of it was seen."""
     stages = networks["stage1"], networks["stage2"]
-    reader = MeterReader(*stages, bundle, line=wish.line, points=wish.points, sharpener=wish.sharpener)
+    reader = MeterReader(
+        *stages, bundle, line=wish.line, points=wish.points, sharpener=wish.sharpener, judge=wish.judge
+    )
     shown = (photo for photo, _ in tqdm(photos, desc=title, unit="photo"))
     results = (reader.read(photo if way is None else moved(photo)[way]) for photo in shown)
     return [result.text if result.success else "" for result in results]

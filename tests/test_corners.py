@@ -16,16 +16,17 @@ from corners.lookalikes import lookalikes
 from corners.lookalikes import main as find_lookalikes
 from corners.losses import UNTOLD, OffsetsLoss
 from corners.model import build
-from corners.preparation import prepare_corners
+from corners.preparation import prepare_corners, prepare_judge
 from corners.release import ReleaseError, embedded_config, load
 from corners.sheets import write_cuts
 from corners.views import corners_view, cropped, moved_corners, surroundings, wrong_views
 from reader import MeterReader
-from reader.bundle import Bundle, BundleError, CornersSettings, Stage1Settings, Stage2Settings
-from reader.corners import CornerSharpener, moved_by, offsets_of
+from reader.bundle import Bundle, BundleError, CornersSettings, JudgeSettings, Stage1Settings, Stage2Settings
+from reader.corners import CornerSharpener, DisplayJudge, moved_by, offsets_of
 from reader.geometry import display_homography, is_convex, quad_iou, warp_points
 from reader.image import load_image
 from reader.pipeline import Found
+from reader.runtime import OnnxNetwork
 from reader.types import ILLEGIBLE, NO_DISPLAY, UNKNOWN_DIGIT, Display
 from training.datasets import Stage1Sample, load_stage1
 from training.photometric import distort
@@ -79,8 +80,7 @@ def test_a_sharpener_goes_where_the_network_points_as_often_as_asked():
     photo = plate(0).image
     for looks, part, left in ((1, 1.0, 0.0), (1, 0.5, 0.5), (2, 0.5, 0.25), (0, 1.0, 1.0)):
         network = Knowing(WRONG, part)
-        sharp, shown = CornerSharpener(network, CornersSettings(SIZE, MARGIN, {}, looks))(photo, WRONG)
-        assert shown == 1.0, "it was not asked"
+        sharp = CornerSharpener(network, CornersSettings(SIZE, MARGIN, {}, looks))(photo, WRONG)
         assert len(network.cuts) == looks and all(cut.shape == (1, *SIZE, 3) for cut in network.cuts)
         assert sharp.dtype == np.float32
         was = np.linalg.norm(WRONG - TRUE, axis=1)
@@ -91,14 +91,14 @@ def test_a_sharpener_keeps_corners_that_it_cannot_better():
     settings = CornersSettings(SIZE, MARGIN, {}, 2)
     photo = plate(0).image
     crossed = WRONG[[0, 2, 1, 3]]
-    assert (CornerSharpener(Knowing(WRONG), settings)(photo, crossed)[0] == crossed.astype(np.float32)).all()
+    assert (CornerSharpener(Knowing(WRONG), settings)(photo, crossed) == crossed.astype(np.float32)).all()
     away = Knowing(WRONG, truth=TRUE + np.array([0, 58]))  # another thing below it
-    assert (CornerSharpener(away, settings)(photo, WRONG)[0] == WRONG.astype(np.float32)).all()
+    assert (CornerSharpener(away, settings)(photo, WRONG) == WRONG.astype(np.float32)).all()
     assert len(away.cuts) == 1
     nowhere = CornerSharpener(lambda batch: {"offsets": np.full((1, 8), np.inf, np.float32)}, settings)
-    assert (nowhere(photo, WRONG)[0] == WRONG.astype(np.float32)).all()
+    assert (nowhere(photo, WRONG) == WRONG.astype(np.float32)).all()
     folded = Knowing(WRONG, truth=TRUE[[1, 0, 2, 3]])
-    assert (CornerSharpener(folded, settings)(photo, WRONG)[0] == WRONG.astype(np.float32)).all()
+    assert (CornerSharpener(folded, settings)(photo, WRONG) == WRONG.astype(np.float32)).all()
 
 
 def test_the_reader_reads_along_corners_put_right():
@@ -246,16 +246,18 @@ def test_a_display_that_is_none_from_close_by_is_refused_or_another_is_taken():
 
         def __call__(self, batch):
             shown = (batch[0, SIZE[0] // 2, :, 0] > 170).mean() > 0.2
-            return {"offsets": np.zeros((1, 8), np.float32), "shown": np.float32([[6.0 if shown else self.no]])}
+            return {"shown": np.float32([[6.0 if shown else self.no]])}
 
     # A room of 0.2 heights: the cut along the display below shows nothing of the one above.
-    settings = replace(bundle(extra_looks=0), corners=CornersSettings(SIZE, 0.2, {}, looks=1, shown=0.2))
-    sharpener = CornerSharpener(Judging(), settings.corners)
-    assert sharpener(photo, corners)[1] == pytest.approx(1 / (1 + np.exp(-6)))
-    assert sharpener(photo, corners + np.array([0, 90]))[1] == pytest.approx(1 / (1 + np.exp(2)))
+    settings = bundle(extra_looks=0)
+    judge = DisplayJudge(Judging(), JudgeSettings(SIZE, 0.2, {}, shown=0.2))
+    assert judge(photo, corners) is True and judge(photo, corners + np.array([0, 90])) is False
+    assert judge(photo, corners[[0, 2, 1, 3]]) is False, "corners without an area are no display"
+    lenient = DisplayJudge(Judging(-1.0), judge.settings)  # e^-1 / (1 + e^-1) = 0.27
+    assert lenient(photo, corners + np.array([0, 90])) is True
 
-    def read(stage1, photo, sharpener=sharpener):
-        return MeterReader(stage1, FakeStage2(), settings, 0.0, sharpener=sharpener).read(photo)
+    def read(stage1, photo, judge=judge):
+        return MeterReader(stage1, FakeStage2(), settings, 0.0, judge=judge).with_bundle(settings).read(photo)
 
     result = read(Deceived(), photo)
     assert result.success and result.text == "0012345"
@@ -264,7 +266,7 @@ def test_a_display_that_is_none_from_close_by_is_refused_or_another_is_taken():
     empty, _ = photo_of("       ", corners)
     refused = read(FakeStage1(), empty)
     assert refused.reason == NO_DISPLAY and not refused.success and refused.corners is None
-    assert read(FakeStage1(), empty, CornerSharpener(Judging(-1.0), settings.corners)).reason == UNKNOWN_DIGIT
+    assert read(FakeStage1(), empty, lenient).reason == UNKNOWN_DIGIT
     illegible = read(FakeStage1((0.05, 0.02, 0.9, 0.01)), empty)
     assert illegible.reason == ILLEGIBLE, "what nobody could read anyway is not judged"
 
@@ -288,11 +290,11 @@ def test_exports_answer_as_keras_does(trained, tmp_path):
         sample = plate(int(rng.integers(1000)))
         return sample.image, sample.corners[0] if rng.random() < 0.7 else None
 
-    before = CornersSettings(SIZE, MARGIN, {}, looks=1, shown=0.3)
-    settings = prepare_corners(path, ("savedmodel", "onnx", "onnx_int8"), tmp_path, make, before)
+    settings = prepare_corners(path, ("savedmodel", "onnx", "onnx_int8"), tmp_path, make, looks=2)
     assert settings.files == {"onnx": "corners.onnx", "onnx_float32": "corners.onnx", "savedmodel": "corners/1"}
-    assert (settings.input_size, settings.margin, settings.looks) == (SMALL.input_size, SMALL.margin, 1)
-    assert settings.shown == 0.0, "this network does not judge"
+    assert (settings.input_size, settings.margin, settings.looks) == (SMALL.input_size, SMALL.margin, 2)
+    with pytest.raises(ReleaseError, match="does not judge"):
+        prepare_judge(path, ("onnx",), tmp_path, make)
     assert set(settings.checks) == {"onnx_float32", "savedmodel"}
 
 
@@ -322,10 +324,13 @@ def test_it_learns_what_is_no_display(trained, tmp_path):
         sample = plate(int(rng.integers(1000)))
         return sample.image, sample.corners[0]
 
-    before = CornersSettings(SIZE, MARGIN, {}, looks=1, shown=0.3)
-    settings = prepare_corners(run.output, ("savedmodel", "onnx"), tmp_path, make, before)
-    assert prepare_corners(run.output, ("onnx",), tmp_path, make).shown == 0.5
-    assert settings.shown == 0.3 and set(settings.checks) == {"onnx_float32", "savedmodel"}
+    settings = prepare_judge(run.output, ("savedmodel", "onnx", "onnx_int8"), tmp_path, make, 0.3)
+    assert settings.files == {"onnx": "judge.onnx", "onnx_float32": "judge.onnx", "savedmodel": "judge/1"}
+    assert (settings.input_size, settings.shown) == (SMALL.input_size, 0.3)
+    assert set(settings.checks) == {"onnx_float32", "savedmodel"}
+    judge = DisplayJudge(OnnxNetwork(tmp_path / "judge.onnx"), settings)
+    judged = [judge(sample.image, sample.corners[0]) for each in unseen for sample in each]
+    assert np.mean(judged[:20]) > 0.85 and np.mean(judged[20:]) < 0.15
     for wrong, told in ((SMALL, "wants a network that judges"), (replace(judging, units=16), "--initial_weights")):
         with pytest.raises(ValueError, match=told):
             fit_corners(
@@ -336,21 +341,6 @@ def test_it_learns_what_is_no_display(trained, tmp_path):
                 initial=trained[0],
                 lookalikes=[Weighted(surroundings(others), 1.0)],
             )
-
-
-def test_judging_is_learned_alone_where_the_corners_are_to_stay(trained, tmp_path):
-    judging = replace(SMALL, judged=8)
-    displays, others = (surroundings([make(seed) for seed in range(40)]) for make in (plate, crossed_out))
-    run = replace(short_run("corners", tmp_path, epochs=4), output=tmp_path / "judging.keras")
-    sets, known = [Weighted(displays, 1.0)], {"lookalikes": [Weighted(others, 1.0)], "only_judging": True}
-    history = fit_corners(sets, displays[:4], run, judging, initial=trained[0], verbose=0, **known).history
-    assert history["shown_loss"][-1] < 0.8 * history["shown_loss"][0]
-    picture = corners_view(displays[0], judging, np.random.default_rng(1)).picture[None]
-    before, after = (load(path)[0].predict_on_batch(picture) for path in (trained[0], run.output))
-    np.testing.assert_allclose(after["offsets"], before["offsets"], atol=1e-5)
-    assert load(run.output)[1] == judging
-    with pytest.raises(ValueError, match="--only_judging wants"):
-        fit_corners(sets, [], run, judging, **known)
 
 
 def test_views_of_what_is_no_display_ask_for_no_corners():
@@ -422,10 +412,11 @@ def test_a_set_of_lookalikes(tmp_path, capsys, monkeypatch):
 
 def test_the_bundle_carries_it():
     settings = CornersSettings(SIZE, MARGIN, {"onnx": "corners.onnx"}, 2)
-    carrying = Bundle(Stage1Settings(256, {}), Stage2Settings((64, 320), {}), corners=settings)
+    judge = JudgeSettings(SIZE, MARGIN, {"onnx": "judge.onnx"}, 0.4)
+    carrying = Bundle(Stage1Settings(256, {}), Stage2Settings((64, 320), {}), corners=settings, judge=judge)
     assert Bundle.from_dict(json.loads(json.dumps(carrying.to_dict()))) == carrying
-    without = replace(carrying, corners=None)
-    assert Bundle.from_dict(json.loads(json.dumps(without.to_dict()))).corners is None
+    without = replace(carrying, corners=None, judge=None)
+    assert Bundle.from_dict(json.loads(json.dumps(without.to_dict()))) == without
     with pytest.raises(BundleError, match="corners"):
         Bundle.from_dict({**carrying.to_dict(), "corners": {"size": 3}})
 
