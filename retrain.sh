@@ -233,14 +233,13 @@ resume=
 $python train_corners.py --epochs 40 --steps_per_epoch 50 $resume --dataset_path "$s/large/toloka_water" \
     "$s/large/iaoqian_water" "$s/large/jorvkve_electric" "$s/large/anhkhoitran_electric" \
     "$s/large/yuva_eb_lcd_electric" "$s/made773" "$s/made781" --mix 3 1.5 1 0.3 0.5 1 2 --warmup_steps 100 \
-    --network '{"judged": 0}' --output "$work/corners.keras" --logs "$work/logs/corners" \
-    --checkpoints "$work/checkpoints/corners" --quiet
+    --output "$work/corners.keras" --logs "$work/logs/corners" --checkpoints "$work/checkpoints/corners" --quiet
 $python -m corners.release "$work/corners.keras" corners/corners.keras
 
 for stage in 1 2; do $python -m retinanet.release "$work/stage$stage.keras" "retinanet/stage$stage.keras"; done
 
 # Characters by themselves, cut where the line reader finds them: characters TASK EPOCHS "FOLDERS" FLAGS
-[ -d "$work/plain" ] || (cd deploy && $python prepare_model.py --formats onnx --no_characters --photos 20 \
+[ -d "$work/plain" ] || (cd deploy && $python prepare_model.py --formats onnx --no_characters --no_judge --photos 20 \
     --stage1 ../retinanet/stage1.keras --stage2 ../retinanet/stage2.keras --out "$work/plain")
 characters() {
     local task=$1 epochs=$2 folders=$3 resume=
@@ -254,28 +253,36 @@ characters() {
 }
 characters handwritten 43 handwritten_meza --digits "$lines/mnist" --rows 50000 --mix 1 2 4.5
 
-# What stage 1 takes for displays and is none: the corner network learns to tell it, its corners stay.
+# The judge: what stage 1 takes for displays and is none; then more of what the judge still takes for displays.
 made made903 meters 2500 903 --size 1100
 made scenes901 scenes 2000 901
 made scenes902 scenes 2000 902 --size 1100
-for name in made903 scenes901 scenes902; do
+made scenes904 scenes 6000 904 --size 800
+for name in made903 scenes901 scenes902 scenes904; do
     [ -d "$s/$name" ] || $python make_dataset.py stage1 --labels "$work/$name/stage1/labels.json" \
         --images "$work/$name/stage1/images" --out "$s/$name" --size 1100
 done
-lookalikes() { # lookalikes NAME SETS...
-    [ -d "$s/$1" ] || $python -m corners.lookalikes --models "$work/plain" --dataset_path "${@:2}" --out "$s/$1"
+lookalikes() { # lookalikes NAME MODELS SETS... FLAGS
+    [ -d "$s/$1" ] || $python -m corners.lookalikes --models "$2" --out "$s/$1" --dataset_path "${@:3}"
 }
-lookalikes lookalikes1 "$s/scenes901" "$s/scenes902"
-lookalikes lookalikes2 "$s/large/"*
-lookalikes lookalikes3 "$s/made903"
-resume=
-[ -e "$work/checkpoints/judging/latest.keras" ] && resume=--resume_training
-$python train_corners.py --only_judging --initial_weights "$work/corners.keras" --epochs 30 --steps_per_epoch 50 $resume \
-    --dataset_path "$s/large/toloka_water" "$s/large/iaoqian_water" "$s/large/jorvkve_electric" \
-    "$s/large/anhkhoitran_electric" "$s/large/yuva_eb_lcd_electric" "$s/made903" \
-    --lookalikes "$s/lookalikes"[1-3] --mix 3 1.5 1 0.3 0.5 5 5 1.5 2 --learning_rate 1e-3 --warmup_steps 100 \
-    --output "$work/judging.keras" --logs "$work/logs/judging" --checkpoints "$work/checkpoints/judging" --quiet
-$python -m corners.release "$work/judging.keras" corners/corners.keras
+judge() { # judge NAME EPOCHS RATE INITIAL LOOKALIKES WEIGHTS
+    local resume=
+    [ -e "$work/checkpoints/$1/latest.keras" ] && resume=--resume_training
+    $python train_corners.py --epochs "$2" --steps_per_epoch 50 $resume --learning_rate "$3" --warmup_steps 100 \
+        --initial_weights "$4" --dataset_path "$s/large/toloka_water" "$s/large/iaoqian_water" \
+        "$s/large/jorvkve_electric" "$s/large/anhkhoitran_electric" "$s/large/yuva_eb_lcd_electric" "$s/made903" \
+        --lookalikes $(printf "$s/lookalikes%s " $5) --mix 3 1.5 1 0.3 0.5 $6 \
+        --output "$work/$1.keras" --logs "$work/logs/$1" --checkpoints "$work/checkpoints/$1" --quiet
+}
+lookalikes lookalikes1 "$work/plain" "$s/scenes901" "$s/scenes902"
+lookalikes lookalikes2 "$work/plain" "$s/large/"*
+lookalikes lookalikes3 "$work/plain" "$s/made903"
+judge judge1 30 1e-3 "$work/corners.keras" "1 2 3" "4 5 1.5 1.5"
+[ -d "$work/judging" ] || (cd deploy && $python prepare_model.py --formats onnx --no_characters --photos 20 \
+    --stage1 ../retinanet/stage1.keras --stage2 ../retinanet/stage2.keras --judge "$work/judge1.keras" --out "$work/judging")
+lookalikes lookalikes4 "$work/judging" "$s/scenes904" --hard 0.011
+judge judge 32 8e-4 "$work/judge1.keras" "1 2 3 4" "5 4 1.5 2.5 5"
+$python -m corners.release "$work/judge.keras" corners/judge.keras
 
 (cd deploy && $python prepare_model.py --formats onnx onnx_int8 --stage1 ../retinanet/stage1.keras --stage2 ../retinanet/stage2.keras)
 for task in captcha plate handwritten price; do

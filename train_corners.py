@@ -1,6 +1,7 @@
 """Trains the corner network, which looks at a display that stage 1 found from close by and puts its corners right.
 
-With --lookalikes it also learns to tell displays from what only looks like one.
+With --lookalikes it trains the judge, a network of the same design, which also tells displays from what only looks like
+one; of its answers only that is used.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ EXAMPLES = """examples:
   python train_corners.py --dataset_path datasets/my_meters --resume_training
   python train_corners.py --dataset_path datasets/my_meters --preview cuts.png
   python train_corners.py --dataset_path datasets/my_meters --lookalikes datasets/lookalikes --mix 2 1 \\
-      --initial_weights corners/corners.keras    (lookalikes: a set from python -m corners.lookalikes)
+      --initial_weights corners/judge.keras --output mine/judge.keras    (a set from python -m corners.lookalikes)
 """
 
 
@@ -34,7 +35,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.set_defaults(
         batch_size=64, max_validation=600, max_side=1280, ema=0.99, output=Path("corners") / "corners.keras"
     )
-    return train.main(parser.parse_args(arguments))
+    args = parser.parse_args(arguments)
+    if args.lookalikes:  # the judge is another network: nothing of the corner network's is written over
+        for name, own in (
+            ("output", "corners/judge.keras"),
+            ("logs", "logs/judge"),
+            ("checkpoints", "checkpoints/judge"),
+        ):
+            if getattr(args, name) == parser.get_default(name):
+                setattr(args, name, Path(own))
+    return train.main(args)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,10 @@ from training.frozen_config import FrozenConfig
 HALVINGS = 5
 
 
+#: Channels of the convolution that judges, in a network that is to and does not say how many.
+JUDGED = 96
+
+
 @dataclass(frozen=True)
 class CornersConfig(FrozenConfig):
     """One network design.
@@ -32,7 +36,7 @@ class CornersConfig(FrozenConfig):
     squeezed: int = 48
     units: int = 192
     dropout: float = 0.1
-    judged: int = 96
+    judged: int = 0
 
     def __post_init__(self) -> None:
         if any(side < 32 or side % 32 for side in self.input_size):

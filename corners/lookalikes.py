@@ -48,13 +48,16 @@ _QUALITY = 97
 _PROPOSED = 6
 
 
-def lookalikes(reader: MeterReader, photo: UInt8, displays: npt.ArrayLike) -> list[npt.NDArray[np.float32]]:
+def lookalikes(
+    reader: MeterReader, photo: UInt8, displays: npt.ArrayLike, hard: float = 0.0
+) -> list[npt.NDArray[np.float32]]:
     """The corners of what stage 1 proposes on a photo and is no display.
 
     Args:
         reader: what proposes.
         photo: (H, W, 3) uint8 RGB.
         displays: (N, 4, 2) the corners of the photo's displays in pixels.
+        hard: those alone that the reader's judge takes for displays with at least this probability.
 
     Returns:
         Corners (4, 2) in photo pixels, those that convince most first.
@@ -70,13 +73,15 @@ def lookalikes(reader: MeterReader, photo: UInt8, displays: npt.ArrayLike) -> li
             continue
         if any(quad_iou(corners, each) > _BESIDE for each in shown):
             continue
+        if reader.judge is not None and reader.judge.probability(photo, corners) < hard:
+            continue
         if all(quad_iou(corners, each) <= _SAME for each in kept):
             kept.append(corners)
     return kept
 
 
 def write_lookalikes(
-    reader: MeterReader, sets: Sequence[Path], out: Path, max_side: int, overwrite: bool = False
+    reader: MeterReader, sets: Sequence[Path], out: Path, max_side: int, overwrite: bool = False, hard: float = 0.0
 ) -> Counter[str]:
     """Writes the lookalikes of stage 1 sets as one set, each in the split of its photo.
 
@@ -86,6 +91,7 @@ def write_lookalikes(
         out: folder to make.
         max_side: photos are looked at no larger than this, in pixels.
         overwrite: replace a set that was made before.
+        hard: see `lookalikes`.
 
     Returns:
         How many there are, by split.
@@ -105,7 +111,7 @@ def write_lookalikes(
         for split in ("train", "validation"):  # "test" is for measuring only
             samples = load_stage1([path], split, max_side)
             for sample in tqdm(samples, desc=f"{path.name} {split}", unit="photo"):
-                quads = lookalikes(reader, sample.image, sample.corners)
+                quads = lookalikes(reader, sample.image, sample.corners, hard)
                 labels = np.zeros(len(quads), np.int64)
                 others = Stage1Sample(sample.image, np.reshape(quads, (-1, 4, 2)), labels, sample.name)
                 for each in surroundings([others]):
@@ -148,6 +154,13 @@ def main(arguments: list[str] | None = None) -> int:
         default=0.1,
         help="places that convince less are left out (default: %(default)s)",
     )
+    add(
+        "--hard",
+        type=probability,
+        default=0.0,
+        metavar="P",
+        help="those alone that the bundle's judge takes for displays with at least this probability (default: all)",
+    )
     add("--max_side", type=count, default=1280, help="photos are looked at no larger (default: %(default)s)")
     add("--overwrite", action="store_true", help="replace a set that was made before")
     flags = parser.parse_args(arguments)
@@ -157,8 +170,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         reader = MeterReader.load(flags.models)
+        if flags.hard and reader.judge is None:
+            raise DatasetError("--hard wants a bundle with a judge; --models has none")
         reader = reader.with_bundle(replace(reader.bundle, stage1=_curious(reader.bundle.stage1, flags.min_score)))
-        counts = write_lookalikes(reader, flags.dataset_path, flags.out, flags.max_side, flags.overwrite)
+        counts = write_lookalikes(reader, flags.dataset_path, flags.out, flags.max_side, flags.overwrite, flags.hard)
     except (BundleError, DatasetError, OSError) as error:
         print(f"corners.lookalikes: {error}", file=sys.stderr)
         return 1

@@ -36,8 +36,7 @@ def embedded_config(network: keras.Model) -> CornersConfig:
     Raises:
         ValueError: none, or one with keys that this version does not know.
     """
-    before = {"judged": 0}  # what files from before networks judged do not carry
-    return CornersConfig.from_dict({**before, **given_away.carried_values(network)})
+    return CornersConfig.from_dict(given_away.carried_values(network))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corners.config import CornersConfig
+from corners.config import JUDGED, CornersConfig
 from corners.lookalikes import SIDE
 from training import workers
 from training.datasets import load_sets, load_stage1
@@ -36,6 +37,8 @@ def network_config(args: argparse.Namespace) -> CornersConfig:
 def _train(args: argparse.Namespace) -> int:
     check_mix(args, len(args.lookalikes), "--lookalikes")
     config = network_config(args)
+    if args.lookalikes and not config.judged:
+        config = replace(config, judged=JUDGED)
     workers.connect()  # before TensorFlow computes anything
     from corners.views import surroundings
 

@@ -114,9 +114,13 @@ class DisplayJudge:
             photo: (H, W, 3) uint8 RGB, or a `reader.photo.Photo` of it.
             corners: (4, 2) in photo pixels, put right if they are to be.
         """
+        return self.probability(photo, corners) >= self.settings.shown
+
+    def probability(self, photo: UInt8 | Drawable, corners: npt.ArrayLike) -> float:
+        """How likely a display is there; 0 where the corners enclose no area."""
         try:
             picture, _ = rectify(photo, corners, self.settings.margin, self.settings.input_size)
-        except ValueError:  # no area
-            return False
+        except ValueError:
+            return 0.0
         logit = float(self.network(picture[None])["shown"][0, 0])
-        return bool(np.exp(-np.logaddexp(0, -logit)) >= self.settings.shown)
+        return float(np.exp(-np.logaddexp(0, -logit)))

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -17,7 +18,7 @@ from corners.lookalikes import main as find_lookalikes
 from corners.losses import UNTOLD, OffsetsLoss
 from corners.model import build
 from corners.preparation import prepare_corners, prepare_judge
-from corners.release import ReleaseError, embedded_config, load
+from corners.release import ReleaseError, load
 from corners.sheets import write_cuts
 from corners.views import corners_view, cropped, moved_corners, surroundings, wrong_views
 from reader import MeterReader
@@ -32,7 +33,7 @@ from training.datasets import Stage1Sample, load_stage1
 from training.photometric import distort
 from training.run import Weighted
 
-SMALL = CornersConfig(input_size=(32, 96), channels=(8, 8, 12, 16, 16), squeezed=8, units=32, dropout=0.0, judged=0)
+SMALL = CornersConfig(input_size=(32, 96), channels=(8, 8, 12, 16, 16), squeezed=8, units=32, dropout=0.0)
 TRUE = np.array([[170, 200], [470, 212], [466, 272], [168, 262]], float)
 WRONG = TRUE + np.array([[8, -6], [-20, 5], [12, 9], [-10, 0]])
 SIZE, MARGIN = (96, 352), 0.5
@@ -361,6 +362,7 @@ class Proposing:
     def __init__(self, *shifts):
         self.shifts = shifts
         self.bundle = bundle()
+        self.judge = None
 
     def with_bundle(self, settings):
         assert settings.stage1.score_threshold < self.bundle.stage1.score_threshold, "it proposes more"
@@ -379,6 +381,9 @@ def test_lookalikes_are_what_is_proposed_beside_the_displays():
     found = lookalikes(reader, photo, TRUE[None])
     np.testing.assert_allclose(found, [TRUE + beside, TRUE + np.array([-20, -150])], atol=1e-3)
     assert len(lookalikes(reader, photo, np.zeros((0, 4, 2)))) == 3, "on a photo without a meter all are"
+    right = beside[1] + TRUE[:, 1].mean() - 30
+    reader.judge = SimpleNamespace(probability=lambda photo, corners: 0.3 if corners[:, 1].mean() > right else 0.1)
+    np.testing.assert_allclose(lookalikes(reader, photo, TRUE[None], 0.2), [TRUE + beside], atol=1e-3)
     # Out of the photo (640 wide) a little: moved to its edge; more: left out.
     at_edge = lookalikes(Proposing([185, 150], [400, 150]), photo, TRUE[None])
     assert len(at_edge) == 1 and at_edge[0][:, 0].max() == 640
@@ -402,6 +407,8 @@ def test_a_set_of_lookalikes(tmp_path, capsys, monkeypatch):
         assert wide / high == pytest.approx(np.divide(*np.ptp(TRUE, axis=0)), rel=0.05), "the shape that it had"
         assert samples[0].image.shape[0] < 640
     assert find_lookalikes(flags) == 1 and "--overwrite" in capsys.readouterr().err
+    assert find_lookalikes([*flags, "--overwrite", "--hard", "0.1"]) == 1
+    assert "--hard wants a bundle with a judge" in capsys.readouterr().err
     monkeypatch.setattr(MeterReader, "load", lambda path: Proposing([0, 0]))
     assert find_lookalikes([*flags, "--overwrite"]) == 1
     assert "looks like a display" in capsys.readouterr().err
@@ -431,13 +438,6 @@ def test_files_that_hold_no_corner_network(tmp_path):
     assert load(tmp_path / "corners.keras")[1] == SMALL
 
 
-def test_a_file_from_before_networks_judged_is_one_that_does_not():
-    carried = {key: value for key, value in SMALL.to_dict().items() if key != "judged"}
-    network = build(SMALL)
-    next(layer for layer in network.layers if layer.name == "normalize").network = carried
-    assert embedded_config(network) == SMALL and CornersConfig.from_dict(carried).judged > 0
-
-
 def test_a_fresh_network_leaves_the_corners_where_they_are():
     picture = distort(np.full((1, *SMALL.input_size, 3), 90, np.uint8)[0], np.random.default_rng(0))
     assert np.abs(build(SMALL).predict_on_batch(picture[None])["offsets"]).max() == 0
@@ -446,6 +446,24 @@ def test_a_fresh_network_leaves_the_corners_where_they_are():
 def test_a_sheet_of_what_is_trained_on(tmp_path):
     write_cuts(tmp_path / "cuts.png", surroundings([plate(1), plate(2)]), SMALL)
     assert load_image(tmp_path / "cuts.png").std() > 10
+
+
+def test_with_lookalikes_the_judge_is_trained_and_nothing_else_written_over(tmp_path, monkeypatch, policy):
+    photos = [(split, f"{split}.jpg", plate(1).image, [TRUE], ["analog"]) for split in ("train", "validation")]
+    write_stage1(tmp_path / "set", photos, size=640)
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    monkeypatch.setattr("corners.train.train", lambda args, config, *sets: seen.append((args, config, sets)))
+    monkeypatch.setattr("corners.train.finished", lambda args, history: 0)
+    flags = ["--dataset_path", "set"]
+    assert train_corners.main(flags) == 0 and train_corners.main([*flags, "--lookalikes", "set", "set"]) == 0
+    (plain, config, sets), (args, judging, both) = seen
+    assert str(plain.output) == "corners/corners.keras" and config.judged == 0 and sets[2:] == ([], [])
+    assert str(args.output) == "corners/judge.keras" and judging.judged > 0
+    assert (str(args.logs), str(args.checkpoints)) == ("logs/judge", "checkpoints/judge")
+    assert [len(one) for one in both[2]] == [1, 1] and len(both[3]) == 2
+    train_corners.main([*flags, "--lookalikes", "set", "--output", "mine.keras"])
+    assert str(seen[2][0].output) == "mine.keras"
 
 
 @pytest.mark.parametrize(
