@@ -33,7 +33,8 @@ EXAMPLES = """examples:
   python make_dataset.py stage1 --labels made_scenes/stage1/labels.json --images made_scenes/stage1/images \\
       --out datasets/scenes
   python -m corners.lookalikes --dataset_path datasets/scenes datasets/my_meters --out datasets/lookalikes
-  python train_corners.py --dataset_path datasets/my_meters --lookalikes datasets/lookalikes
+  python -m corners.lookalikes --lines datasets/plates datasets/prices --out datasets/more_lookalikes
+  python train_corners.py --dataset_path datasets/my_meters --lookalikes datasets/lookalikes datasets/more_lookalikes
 """
 #: Places that overlap a display by more (IoU) are no others, but this display badly seen.
 _BESIDE = 0.02
@@ -81,7 +82,13 @@ def lookalikes(
 
 
 def write_lookalikes(
-    reader: MeterReader, sets: Sequence[Path], out: Path, max_side: int, overwrite: bool = False, hard: float = 0.0
+    reader: MeterReader,
+    sets: Sequence[Path],
+    out: Path,
+    max_side: int,
+    overwrite: bool = False,
+    hard: float = 0.0,
+    lines: Sequence[Path] = (),
 ) -> Counter[str]:
     """Writes the lookalikes of stage 1 sets as one set, each in the split of its photo.
 
@@ -92,6 +99,7 @@ def write_lookalikes(
         max_side: photos are looked at no larger than this, in pixels.
         overwrite: replace a set that was made before.
         hard: see `lookalikes`.
+        lines: folders of sets of lines, such as number plates, in which nothing is a display.
 
     Returns:
         How many there are, by split.
@@ -104,12 +112,20 @@ def write_lookalikes(
     from training.assemble import replacing
     from training.datasets import Stage1Sample, load_stage1
     from training.labelstudio import DatasetError
+    from training.line_sets import load_lines
     from training.tfds_writer import VERSION, SetWriter, set_name
 
     found: list[tuple[str, bytes, npt.NDArray[np.float64], str]] = []  # encoded: thousands would fill the memory
-    for path in sets:
+    target = out / set_name(1) / VERSION
+    if target.exists() and not overwrite:  # said before all the looking, not after it
+        raise DatasetError(f"{target} exists; --overwrite replaces it")
+    for path in (*sets, *lines):
         for split in ("train", "validation"):  # "test" is for measuring only
-            samples = load_stage1([path], split, max_side)
+            if path in lines:
+                nothing = np.zeros((0, 4, 2), np.float32), np.zeros(0, np.int64)
+                samples = [Stage1Sample(each.image, *nothing, each.name) for each in load_lines([path], split)]
+            else:
+                samples = load_stage1([path], split, max_side)
             for sample in tqdm(samples, desc=f"{path.name} {split}", unit="photo"):
                 quads = lookalikes(reader, sample.image, sample.corners, hard)
                 labels = np.zeros(len(quads), np.int64)
@@ -121,7 +137,6 @@ def write_lookalikes(
     counts = Counter(split for split, *_ in found)
     if not counts["train"]:
         raise DatasetError("nothing on these photos looks like a display; photos of number plates or labels may")
-    target = out / set_name(1) / VERSION
     with replacing(target, overwrite) as folder, SetWriter(folder, 1, sorted(counts), SIDE) as writer:
         stored = {}
         for number, (split, data, corners, name) in enumerate(found):
@@ -145,7 +160,8 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--dataset_path", nargs="+", type=Path, required=True, metavar="PATH", help="stage 1 sets")
+    add("--dataset_path", nargs="+", type=Path, default=[], metavar="PATH", help="stage 1 sets")
+    add("--lines", nargs="+", type=Path, default=[], metavar="PATH", help="sets of plates, price tags and other lines")
     add("--out", type=Path, required=True, help="folder of the set to make")
     add("--models", type=Path, metavar="DIR", help="bundle whose stage 1 proposes (default: deploy/models)")
     add(
@@ -170,10 +186,14 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         reader = MeterReader.load(flags.models)
+        if not flags.dataset_path and not flags.lines:
+            raise DatasetError("no set came; --dataset_path or --lines wanted")
         if flags.hard and reader.judge is None:
             raise DatasetError("--hard wants a bundle with a judge; --models has none")
         reader = reader.with_bundle(replace(reader.bundle, stage1=_curious(reader.bundle.stage1, flags.min_score)))
-        counts = write_lookalikes(reader, flags.dataset_path, flags.out, flags.max_side, flags.overwrite, flags.hard)
+        counts = write_lookalikes(
+            reader, flags.dataset_path, flags.out, flags.max_side, flags.overwrite, flags.hard, flags.lines
+        )
     except (BundleError, DatasetError, OSError) as error:
         print(f"corners.lookalikes: {error}", file=sys.stderr)
         return 1

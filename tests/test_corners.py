@@ -32,6 +32,7 @@ from reader.types import ILLEGIBLE, NO_DISPLAY, UNKNOWN_DIGIT, Display
 from training.datasets import Stage1Sample, load_stage1
 from training.photometric import distort
 from training.run import Weighted
+from training.tfds_writer import LINES_NAME, LineSetWriter
 
 SMALL = CornersConfig(input_size=(32, 96), channels=(8, 8, 12, 16, 16), squeezed=8, units=32, dropout=0.0)
 TRUE = np.array([[170, 200], [470, 212], [466, 272], [168, 262]], float)
@@ -413,6 +414,12 @@ def test_a_set_of_lookalikes(tmp_path, capsys, monkeypatch):
     assert find_lookalikes([*flags, "--overwrite"]) == 1
     assert "looks like a display" in capsys.readouterr().err
     assert len(load_stage1([tmp_path / "others"], "train")) == 2, "what was there is kept"
+    with LineSetWriter(tmp_path / "lines" / LINES_NAME / "1.0.0", ["train"]) as writer:
+        writer.add("train", plate(1).image, "A123", "plate.png")
+        writer.close({"plate.png": "train"})
+    assert find_lookalikes(["--lines", str(tmp_path / "lines"), "--out", str(tmp_path / "plates")]) == 0
+    assert len(load_stage1([tmp_path / "plates"], "train")) == 1, "of a line nothing is a display"
+    assert find_lookalikes(["--out", str(tmp_path / "x")]) == 1 and "--lines wanted" in capsys.readouterr().err
     assert find_lookalikes(["--dataset_path", str(tmp_path / "none"), "--out", str(tmp_path / "x")]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
 
