@@ -38,7 +38,17 @@ def call(sources, tmp_path, monkeypatch):
     def run(*arguments):
         files = [f"--{stage}={sources / f'{stage}.keras'}" for stage in ("stage1", "stage2")]
         return main(
-            [*files, "--out", str(tmp_path / "models"), "--photos", "2", "--no_lines", "--no_corners", *arguments]
+            [
+                *files,
+                "--out",
+                str(tmp_path / "models"),
+                "--photos",
+                "2",
+                "--no_lines",
+                "--no_corners",
+                "--no_judge",
+                *arguments,
+            ]
         )
 
     return run
