@@ -89,15 +89,13 @@ def meter_reader(engine: str, folder: Path, keras_files: dict[str, Path]) -> Met
             from points.release import load
 
             reader.points = PointReader(KerasLines(load(keras_files["point"])[0]), bundle.point)
-        if bundle.corners is not None and "corners" in keras_files:
-            from corners.release import load as load_corners
+        from corners.preparation import judging
+        from corners.release import load as load_corners
 
+        if bundle.corners is not None and "corners" in keras_files:
             reader.sharpener = CornerSharpener(KerasLines(load_corners(keras_files["corners"])[0]), bundle.corners)
         if bundle.judge is not None and "judge" in keras_files:
-            from corners.preparation import judging
-            from corners.release import load as load_judge
-
-            reader.judge = DisplayJudge(KerasLines(judging(load_judge(keras_files["judge"])[0])), bundle.judge)
+            reader.judge = DisplayJudge(KerasLines(judging(load_corners(keras_files["judge"])[0])), bundle.judge)
         return reader
     stage1, stage2 = (network_of(engine, folder, stage.files) for stage in (bundle.stage1, bundle.stage2))
     line: LineReader | None = None

@@ -89,10 +89,10 @@ class Engine:
 
 
 def keras_files(flags: argparse.Namespace) -> list[Path]:
-    """The .keras files that there are: of both stages, the gaps between digits, the corners, and line readers."""
+    """The .keras files that there are: of both stages, the small networks beside them, and line readers."""
     files = [flags.keras / "retinanet" / f"{stage}.keras" for stage in ("stage1", "stage2")]
-    files += [flags.keras / "points" / "point.keras", flags.keras / "corners" / "corners.keras"]
-    files.append(flags.keras / "corners" / "judge.keras")
+    files.append(flags.keras / "points" / "point.keras")
+    files += [flags.keras / "corners" / f"{name}.keras" for name in ("corners", "judge")]
     files += sorted((flags.keras / "characters").glob("*.keras"))
     return [path for path in (*files, *sorted((flags.keras / "crnn").glob("*.keras"))) if path.is_file()]
 

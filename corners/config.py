@@ -8,8 +8,6 @@ from training.frozen_config import FrozenConfig
 
 #: Steps that halve the map: the first convolution, and the first of each block.
 HALVINGS = 5
-
-
 #: Channels of the convolution that judges, in a network that is to and does not say how many.
 JUDGED = 96
 

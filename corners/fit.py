@@ -19,6 +19,7 @@ from reader.geometry import quad_iou
 from training.datasets import Stage1Sample
 from training.loop import Example, Feed, RunConfig, fingerprint, fit, prepare, write_json_atomic
 from training.run import Weighted, chances
+from training.widening import take_over
 
 #: Of the lookalikes so many are refused that hardly a display is: at the logit which all but this share of them reach.
 _LOST = 0.005
@@ -83,7 +84,7 @@ def fit_corners(
 
 
 def _begin_from(network: keras.Model, config: CornersConfig, path: Path) -> None:
-    """Gives a network the weights of a file layer by layer; what judges may be missing there.
+    """Gives a network the weights of a file; what judges may be missing there.
 
     Raises:
         ReleaseError: a file that holds no corner network.
@@ -92,9 +93,7 @@ def _begin_from(network: keras.Model, config: CornersConfig, path: Path) -> None
     source, came = load(path)
     if came != config and came != replace(config, judged=0):
         raise ValueError(f"--initial_weights: {path} has a network of {came}; {config} wanted")
-    for layer in source.layers:
-        if layer.weights:
-            network.get_layer(layer.name).set_weights(layer.get_weights())
+    take_over(source, network, lambda layer, old, new: old)
 
 
 def examples(

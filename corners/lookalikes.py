@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from reader.bundle import Stage1Settings
     from reader.pipeline import MeterReader
     from reader.types import UInt8
+    from training.datasets import Stage1Sample
 
 EXAMPLES = """examples:
   python synthesize.py scenes --count 4000 --out made_scenes --seed 3
@@ -110,40 +111,51 @@ def write_lookalikes(
     from corners.views import surroundings
     from reader.image import encode_jpeg, letterbox, load_image
     from training.assemble import replacing
-    from training.datasets import Stage1Sample, load_stage1
     from training.labelstudio import DatasetError
-    from training.line_sets import load_lines
     from training.tfds_writer import VERSION, SetWriter, set_name
 
-    found: list[tuple[str, bytes, npt.NDArray[np.float64], str]] = []  # encoded: thousands would fill the memory
     target = out / set_name(1) / VERSION
-    if target.exists() and not overwrite:  # said before all the looking, not after it
-        raise DatasetError(f"{target} exists; --overwrite replaces it")
-    for path in (*sets, *lines):
-        for split in ("train", "validation"):  # "test" is for measuring only
-            if path in lines:
-                nothing = np.zeros((0, 4, 2), np.float32), np.zeros(0, np.int64)
-                samples = [Stage1Sample(each.image, *nothing, each.name) for each in load_lines([path], split)]
-            else:
-                samples = load_stage1([path], split, max_side)
-            for sample in tqdm(samples, desc=f"{path.name} {split}", unit="photo"):
+    with replacing(
+        target, overwrite
+    ) as folder:  # from the start: what stands in the way is said before all the looking
+        found: list[tuple[str, bytes, npt.NDArray[np.float64], str]] = []  # encoded: thousands would fill the memory
+        for split, title, samples in _photos(sets, lines, max_side):
+            for sample in tqdm(samples, desc=title, unit="photo"):
                 quads = lookalikes(reader, sample.image, sample.corners, hard)
-                labels = np.zeros(len(quads), np.int64)
-                others = Stage1Sample(sample.image, np.reshape(quads, (-1, 4, 2)), labels, sample.name)
-                for each in surroundings([others]):
+                places = replace(sample, corners=np.reshape(quads, (-1, 4, 2)), labels=np.zeros(len(quads), np.int64))
+                for each in surroundings([places]):
                     square, placed = letterbox(each.image, SIDE)
                     corners = placed.forward(each.corners[0])
                     found.append((split, encode_jpeg(square, _QUALITY), corners, Path(each.name).stem))
-    counts = Counter(split for split, *_ in found)
-    if not counts["train"]:
-        raise DatasetError("nothing on these photos looks like a display; photos of number plates or labels may")
-    with replacing(target, overwrite) as folder, SetWriter(folder, 1, sorted(counts), SIDE) as writer:
-        stored = {}
-        for number, (split, data, corners, name) in enumerate(found):
-            stored[f"{name}_{number}.jpg"] = split
-            writer.add(split, load_image(data), corners[None], [0], f"{name}_{number}.jpg")
-        writer.close(stored)
+        counts = Counter(split for split, *_ in found)
+        if not counts["train"]:
+            raise DatasetError("nothing on these photos looks like a display; photos of number plates or labels may")
+        with SetWriter(folder, 1, sorted(counts), SIDE) as writer:
+            stored = {}
+            for number, (split, data, corners, name) in enumerate(found):
+                stored[f"{name}_{number}.jpg"] = split
+                writer.add(split, load_image(data), corners[None], [0], f"{name}_{number}.jpg")
+            writer.close(stored)
     return counts
+
+
+def _photos(
+    sets: Sequence[Path], lines: Sequence[Path], max_side: int
+) -> Iterator[tuple[str, str, list[Stage1Sample]]]:
+    """Split, title and photos of each part of the sets; pictures of lines are photos without a display.
+
+    The splits "test" are for measuring only.
+    """
+    from training.datasets import Stage1Sample, load_stage1
+    from training.line_sets import load_lines
+
+    nothing = np.zeros((0, 4, 2), np.float32), np.zeros(0, np.int64)
+    for split in ("train", "validation"):
+        for path in sets:
+            yield split, f"{path.name} {split}", load_stage1([path], split, max_side)
+        for path in lines:
+            pictures = load_lines([path], split)
+            yield split, f"{path.name} {split}", [Stage1Sample(each.image, *nothing, each.name) for each in pictures]
 
 
 def _curious(settings: Stage1Settings, min_score: float) -> Stage1Settings:

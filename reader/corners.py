@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from reader.confidence import sigmoid
 from reader.geometry import display_homography, inverse, is_convex, quad_iou, rectify, warp_points
 from reader.types import Float32, UInt8
 
@@ -123,4 +124,4 @@ class DisplayJudge:
         except ValueError:
             return 0.0
         logit = float(self.network(picture[None])["shown"][0, 0])
-        return float(np.exp(-np.logaddexp(0, -logit)))
+        return float(sigmoid(logit))

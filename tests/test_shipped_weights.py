@@ -70,6 +70,12 @@ def test_line_readers_come_from_the_committed_keras_files(task):
     assert settings.source_sha256 == hashlib.sha256(source).hexdigest()
 
 
+@pytest.mark.parametrize(("name", "package"), [("point", "points"), ("corners", "corners"), ("judge", "corners")])
+def test_small_networks_come_from_the_committed_keras_files(name, package):
+    source = (ROOT / package / f"{name}.keras").read_bytes()
+    assert getattr(load_bundle(), name).source_sha256 == hashlib.sha256(source).hexdigest()
+
+
 def test_second_looks_come_from_the_committed_keras_files():
     bundle = load_bundle()
     assert set(bundle.characters) == {"handwritten"} and set(bundle.characters) <= set(bundle.lines)
