@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from corners.config import JUDGED, CornersConfig
 from corners.lookalikes import SIDE
 from training import workers
-from training.datasets import load_sets, load_stage1
+from training.datasets import load_sets, stage1_samples
 from training.flags import check_mix, network_changes, run_config
+from training.kept import kept
 from training.run import weighted
 from training.script import finished, run_script
 
@@ -43,14 +44,14 @@ def _train(args: argparse.Namespace) -> int:
     from corners.views import surroundings
 
     sets, validation = load_sets(
-        lambda path, split: surroundings(load_stage1([path], split, args.max_side)),
+        lambda path, split: kept(surroundings(stage1_samples([path], split, args.max_side)), args.logs),
         args.dataset_path,
         args.max_validation,
     )
     lookalikes: tuple[list[list], list] = ([], [])
     if args.lookalikes:
         lookalikes = load_sets(
-            lambda path, split: surroundings(load_stage1([path], split, min(args.max_side, SIDE))),
+            lambda path, split: kept(surroundings(stage1_samples([path], split, min(args.max_side, SIDE))), args.logs),
             args.lookalikes,
             args.max_validation,
         )

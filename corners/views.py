@@ -5,7 +5,7 @@ Lookalikes, which stage 1 takes for displays and are none, are shown in the same
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,18 +36,16 @@ _AMOUNTS = (0.2, 0.2, 0.2, 0.1, 0.05)
 _EVALUATED = 0.12
 
 
-def surroundings(samples: Sequence[Stage1Sample]) -> list[Stage1Sample]:
+def surroundings(samples: Iterable[Stage1Sample]) -> Iterator[Stage1Sample]:
     """Each legible display of the photos by itself, with what is around it."""
     legible = [index for index, name in enumerate(STAGE1_CLASSES) if not name.endswith("illegible")]
-    kept = []
     for sample in samples:
         for quad, label in zip(sample.corners, sample.labels, strict=True):
             if label not in legible or not is_convex(quad):
                 continue
             one = cropped(Stage1Sample(sample.image, quad[None], np.array([label]), sample.name), _SURROUNDINGS)
             if min(one.image.shape[:2]) >= 8:
-                kept.append(replace(one, image=one.image.copy()))  # a view would keep the whole photo
-    return kept
+                yield replace(one, image=one.image.copy())  # a view would keep the whole photo
 
 
 def cropped(sample: Stage1Sample, room: float) -> Stage1Sample:

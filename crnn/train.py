@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crnn.config import TASKS, LineConfig, task_config
 from training import datasets, workers
-from training.datasets import load_stage2
+from training.datasets import stage2_samples
 from training.digit_rows import LONGEST, DigitRows
 from training.flags import check_mix, network_changes, run_config
 from training.idx_digits import DigitError
+from training.kept import kept
 from training.labelstudio import DatasetError
 from training.line_augment import augmentation_of
 from training.line_sets import DrawnLines, LineSample, load_lines
@@ -168,7 +169,9 @@ def load_sets(args: argparse.Namespace) -> tuple[list[list], list]:
     """
     config = network_config(args)
     return datasets.load_sets(
-        lambda path, split: load_training(path, split, config), args.dataset_path, args.max_validation
+        lambda path, split: kept(training_samples(path, split, config), args.logs),
+        args.dataset_path,
+        args.max_validation,
     )
 
 
@@ -193,11 +196,12 @@ def _rows(folder: Path) -> DrawnLines:
     return DrawnLines(rows, LONGEST, "0123456789", str(folder), size=max(1, digits // LONGEST))
 
 
-def load_training(path: Path, split: str, config: LineConfig) -> Sequence[Any]:
+def training_samples(path: Path, split: str, config: LineConfig) -> Iterable[Any]:
     """One split of a set, its pictures as large as training wants them; see `load_sets`."""
     if config.task != "display":
         return load_lines([path], split, max_height=_KEPT_HEIGHTS * config.input_size[0])
-    return [s for s in load_stage2([path], split, max_side=_KEPT_HEIGHTS * config.input_size[1]) if _plain_digits(s)]
+    displays = stage2_samples([path], split, max_side=_KEPT_HEIGHTS * config.input_size[1])
+    return (display for display in displays if _plain_digits(display))
 
 
 def _plain_digits(sample: Any) -> bool:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from points.config import PointConfig
 from training import workers
-from training.datasets import load_sets, load_stage2
+from training.datasets import load_sets, stage2_samples
 from training.flags import check_mix, network_changes, run_config
+from training.kept import kept
 from training.run import weighted
 from training.script import finished, run_script
 from training.single_digits import load_digits
@@ -37,7 +38,9 @@ def _train(args: argparse.Namespace) -> int:
     config = network_config(args)
     workers.connect()  # before TensorFlow computes anything
     sets, validation = load_sets(
-        lambda path, split: load_stage2([path], split, args.max_side), args.dataset_path, args.max_validation
+        lambda path, split: kept(stage2_samples([path], split, args.max_side), args.logs),
+        args.dataset_path,
+        args.max_validation,
     )
     if args.preview:
         from points.sheets import write_gaps

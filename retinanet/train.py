@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from retinanet.config import Stage1Config, Stage2Config
 from retinanet.sheets import LAYOUT, augmented_tiles
 from training import datasets, workers
-from training.datasets import load_stage1, load_stage2
+from training.datasets import stage1_samples, stage2_samples
 from training.flags import check_mix, network_changes, run_config
+from training.kept import kept
 from training.preview import write_sheet
 from training.run import weighted
 from training.script import finished, run_script
@@ -77,9 +78,11 @@ def load_sets(stage: int, args: argparse.Namespace) -> tuple[list[list], list]:
     Raises:
         DatasetError: a set that cannot be read or has no training pictures.
     """
-    load = load_stage1 if stage == 1 else load_stage2
+    samples = stage1_samples if stage == 1 else stage2_samples
     return datasets.load_sets(
-        lambda path, split: load([path], split, max_side=args.max_side), args.dataset_path, args.max_validation
+        lambda path, split: kept(samples([path], split, args.max_side), args.logs),
+        args.dataset_path,
+        args.max_validation,
     )
 
 

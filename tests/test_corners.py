@@ -40,6 +40,11 @@ WRONG = TRUE + np.array([[8, -6], [-20, 5], [12, 9], [-10, 0]])
 SIZE, MARGIN = (96, 352), 0.5
 
 
+def around(samples):
+    """What `surroundings` gives, together."""
+    return list(surroundings(samples))
+
+
 def plate(seed, label=0):
     """A photo of a bright plate on dark ground, its corners known."""
     rng = np.random.default_rng(seed)
@@ -144,7 +149,7 @@ def test_wrong_corners_are_wrong_by_what_was_asked(amount):
 
 
 def test_views_show_the_true_corners_and_say_where_they_are():
-    sample = surroundings([plate(1)])[0]
+    sample = around([plate(1)])[0]
     upside_down = 0
     for seed in range(40):
         view = corners_view(sample, SMALL, np.random.default_rng(seed))
@@ -166,7 +171,7 @@ def test_views_show_the_true_corners_and_say_where_they_are():
 def test_some_views_are_of_photos_that_show_hardly_more_than_the_display(monkeypatch):
     monkeypatch.setattr("corners.views.distort", lambda picture, rng: picture)
     monkeypatch.setattr("corners.views.far_away", lambda picture, rng: picture)
-    sample = surroundings([plate(1)])[0]
+    sample = around([plate(1)])[0]
     views = [corners_view(sample, SMALL, np.random.default_rng(seed)) for seed in range(60)]
     empty = [(view.picture == 0).all(axis=2).mean() for view in views]
     assert 1 < sum(share > 0.01 for share in empty) < 20, "nothing is there, as beside a photo of the display alone"
@@ -180,7 +185,7 @@ def test_some_views_are_of_photos_that_show_hardly_more_than_the_display(monkeyp
 def test_only_legible_displays_are_learned_from_and_with_little_around_them():
     both = plate(2)
     both = replace(both, corners=np.stack([both.corners[0], both.corners[0]]), labels=np.array([1, 2]))
-    kept = surroundings([both, plate(3, label=3)])
+    kept = around([both, plate(3, label=3)])
     assert [sample.name for sample in kept] == ["plate2.jpg"] and kept[0].labels.tolist() == [1]
     assert kept[0].image.shape[0] < 440
     x, y = kept[0].corners[0].mean(0).astype(int)
@@ -209,8 +214,8 @@ def trained(tmp_path_factory):
     """A small network that learned on bright plates."""
     folder = tmp_path_factory.mktemp("corners")
     run = short_run("corners", folder, epochs=8)
-    seen = surroundings([plate(seed) for seed in range(40)])
-    others = surroundings([plate(seed) for seed in range(90, 98)])
+    seen = around([plate(seed) for seed in range(40)])
+    others = around([plate(seed) for seed in range(90, 98)])
     history = fit_corners([Weighted(seen, 1.0)], others, run, SMALL, verbose=0).history
     return folder / "trained.keras", history
 
@@ -278,7 +283,7 @@ def test_it_learns_where_the_corners_are(trained):
     assert history["loss"][-1] < 0.9 * history["loss"][0]
     network, config = load(path)
     assert config == SMALL and network.name == "corners"
-    unseen = wrong_views(surroundings([plate(seed) for seed in range(100, 130)]), config)
+    unseen = wrong_views(around([plate(seed) for seed in range(100, 130)]), config)
     measures = evaluate_corners(network, config, unseen)
     assert measures["iou"] > measures["iou_before"] + 0.015, measures
     assert measures["distance"] < 0.95 * measures["distance_before"], measures
@@ -304,15 +309,15 @@ def test_it_learns_what_is_no_display(trained, tmp_path):
     judging = replace(SMALL, judged=8)
     run = replace(short_run("corners", tmp_path, epochs=6), output=tmp_path / "judging.keras")
     displays, others = ([make(seed) for seed in range(40)] for make in (plate, crossed_out))
-    unseen = [surroundings([make(seed) for seed in range(90, 110)]) for make in (plate, crossed_out)]
+    unseen = [around([make(seed) for seed in range(90, 110)]) for make in (plate, crossed_out)]
     fit_corners(
-        [Weighted(surroundings(displays), 1.0)],
+        [Weighted(around(displays), 1.0)],
         unseen[0],
         run,
         judging,
         initial=trained[0],
         verbose=0,
-        lookalikes=[Weighted(surroundings(others), 1.0)],
+        lookalikes=[Weighted(around(others), 1.0)],
         unseen_lookalikes=unseen[1],
     )
     network, config = load(run.output)
@@ -336,17 +341,17 @@ def test_it_learns_what_is_no_display(trained, tmp_path):
     for wrong, told in ((SMALL, "wants a network that judges"), (replace(judging, units=16), "--initial_weights")):
         with pytest.raises(ValueError, match=told):
             fit_corners(
-                [Weighted(surroundings(displays), 1.0)],
+                [Weighted(around(displays), 1.0)],
                 [],
                 run,
                 wrong,
                 initial=trained[0],
-                lookalikes=[Weighted(surroundings(others), 1.0)],
+                lookalikes=[Weighted(around(others), 1.0)],
             )
 
 
 def test_views_of_what_is_no_display_ask_for_no_corners():
-    make = examples(surroundings([plate(1)]), replace(SMALL, judged=8), surroundings([crossed_out(2)]))
+    make = examples(around([plate(1)]), replace(SMALL, judged=8), around([crossed_out(2)]))
     rng = np.random.default_rng(0)
     shown, other = make(0, rng)[1], make(1, rng)[1]
     assert shown["shown"] == [1] and np.abs(shown["offsets"]).max() < 1
@@ -354,7 +359,7 @@ def test_views_of_what_is_no_display_ask_for_no_corners():
     told = np.stack([shown["offsets"], other["offsets"]])
     loss = OffsetsLoss(reduction=None)(told, np.zeros((2, 8), np.float32))
     np.testing.assert_allclose(np.asarray(loss), [np.abs(shown["offsets"]).mean(), 0], rtol=1e-5)
-    assert "shown" not in examples(surroundings([plate(1)]), SMALL)(0, rng)[1]
+    assert "shown" not in examples(around([plate(1)]), SMALL)(0, rng)[1]
 
 
 class Proposing:
@@ -451,7 +456,7 @@ def test_a_fresh_network_leaves_the_corners_where_they_are():
 
 
 def test_a_sheet_of_what_is_trained_on(tmp_path):
-    write_cuts(tmp_path / "cuts.png", surroundings([plate(1), plate(2)]), SMALL)
+    write_cuts(tmp_path / "cuts.png", around([plate(1), plate(2)]), SMALL)
     assert load_image(tmp_path / "cuts.png").std() > 10
 
 

@@ -74,8 +74,8 @@ class Stage2Sample:
     name: str
 
 
-def load_stage1(paths: Sequence[str | Path], split: str, max_side: int = 640) -> list[Stage1Sample]:
-    """Loads one split of stage 1 sets into memory.
+def stage1_samples(paths: Sequence[str | Path], split: str, max_side: int = 640) -> Iterator[Stage1Sample]:
+    """One split of stage 1 sets, one photo after the other.
 
     The black bars of letterboxing are cut off and larger pictures are shrunk, once, here. A photo of 4:3 then takes
     2.25 * max_side**2 bytes: 5000 take 4.6 GB at 640, 2.9 GB at 512.
@@ -85,29 +85,35 @@ def load_stage1(paths: Sequence[str | Path], split: str, max_side: int = 640) ->
         split: "train", "validation" or "test".
         max_side: the longer side of the pictures in pixels, at most; smaller ones stay as they are.
 
-    Returns:
+    Yields:
         The samples of all sets, in the order stored; a set without this split gives none.
             Their pictures differ in size.
 
     Raises:
         DatasetError: no set there, an empty set, a wrong schema, labels or coordinates out of range.
     """
-    samples = []
     for image, bbox, labels, name in _read_all(paths, split, 1, max_side):
         height, width = image.shape[:2]
         corners = bbox[:, 4:].reshape(-1, 4, 2)[:, :, ::-1] * (width, height)  # (N, 4, 2) yx -> xy pixels
-        samples.append(Stage1Sample(image, corners.astype(np.float32), labels, name))
-    return samples
+        yield Stage1Sample(image, corners.astype(np.float32), labels, name)
 
 
-def load_stage2(paths: Sequence[str | Path], split: str, max_side: int = 512) -> list[Stage2Sample]:
-    """Loads one split of stage 2 sets into memory; see `load_stage1`."""
-    samples = []
+def stage2_samples(paths: Sequence[str | Path], split: str, max_side: int = 512) -> Iterator[Stage2Sample]:
+    """One split of stage 2 sets, one display after the other; see `stage1_samples`."""
     for image, bbox, labels, name in _read_all(paths, split, 2, max_side):
         height, width = image.shape[:2]
         boxes = bbox[:, [1, 0, 3, 2]] * (width, height, width, height)  # (N, 4) yxyx -> xyxy pixels
-        samples.append(Stage2Sample(image, boxes.astype(np.float32), labels, name))
-    return samples
+        yield Stage2Sample(image, boxes.astype(np.float32), labels, name)
+
+
+def load_stage1(paths: Sequence[str | Path], split: str, max_side: int = 640) -> list[Stage1Sample]:
+    """One split of stage 1 sets in memory; see `stage1_samples`."""
+    return list(stage1_samples(paths, split, max_side))
+
+
+def load_stage2(paths: Sequence[str | Path], split: str, max_side: int = 512) -> list[Stage2Sample]:
+    """One split of stage 2 sets in memory; see `stage1_samples`."""
+    return list(stage2_samples(paths, split, max_side))
 
 
 def load_sets(
