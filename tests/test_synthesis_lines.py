@@ -238,7 +238,7 @@ def test_no_strength_changes_nothing() -> None:
     assert degrade.low_resolution(image, rng(1), 24) is image
 
 
-@pytest.mark.parametrize("name", ["glare", "rain", "dirt", "sharpen"])
+@pytest.mark.parametrize("name", ["glare", "band", "reflection", "rain", "dirt", "sharpen"])
 def test_what_is_added_leaves_the_size_and_most_of_the_picture(name: str) -> None:
     image = np.full((36, 136, 3), 120, np.uint8)
     image[10:26, 20:30] = 20
@@ -246,6 +246,28 @@ def test_what_is_added_leaves_the_size_and_most_of_the_picture(name: str) -> Non
     assert out.shape == image.shape and out.dtype == np.uint8
     assert not np.array_equal(out, image)
     assert np.abs(out.astype(int) - image).mean() < 60
+
+
+def test_a_band_lies_along_the_line_and_lets_some_ink_through() -> None:
+    image = np.full((40, 160, 3), 200, np.uint8)
+    image[:, ::8] = 20
+    changes = []
+    for seed in range(40):
+        out = degrade.band(image, rng(seed)).astype(int)
+        assert (out >= image).all()
+        assert (out[:, 8:-8:8] + 20 < out[:, 12:-4:8]).all()  # the ink can still be told from the paper
+        lit = (out - image).sum(axis=2)[:, ::8] > 60
+        changes.append((lit.any(axis=1).mean(), lit.any(axis=0).mean()))
+    rows, columns = np.median(changes, axis=0)
+    assert rows < 0.7 and columns == 1
+
+
+def test_reflections_are_coloured() -> None:
+    image = np.full((40, 160, 3), 100, np.uint8)
+    added = [degrade.reflection(image, rng(seed)).astype(int) - image for seed in range(40)]
+    brightest = np.array([a.reshape(-1, 3)[a.sum(axis=2).argmax()] for a in added])
+    assert (np.ptp(brightest, axis=1) > 15).mean() > 0.8
+    assert (np.argmax(brightest, axis=1) == 2).mean() > 0.4  # more blue than chance has it
 
 
 # The command

@@ -62,6 +62,31 @@ def glare(image: UInt8, rng: Rng) -> UInt8:
     return (image * (1 - strength) + 255 * strength).astype(np.uint8)
 
 
+def band(image: UInt8, rng: Rng) -> UInt8:
+    """A bright strip along the line, as a lamp makes on plastic that lies over it; the ink nearly drowns in it."""
+    h, w = image.shape[:2]
+    y, x = np.ogrid[0:h, 0:w]
+    away = np.abs(y - h * rng.uniform(0.1, 0.9) - (x - w / 2) * np.float32(rng.normal(0, 0.03)))
+    half, soft = h * rng.uniform(0.02, 0.2), h * rng.uniform(0.02, 0.12)
+    cover = np.float32(rng.uniform(0.3, 0.85)) / (1 + np.exp(np.clip((away - half) / soft, -20, 20)))
+    return (image * (1 - cover[..., None]) + 248 * cover[..., None]).astype(np.uint8)
+
+
+def reflection(image: UInt8, rng: Rng) -> UInt8:
+    """Coloured light of things around, mirrored in what lies over the line: windows, screens, shelves."""
+    h, w = image.shape[:2]
+    hue = np.uint8([[[rng.integers(80, 130) if rng.random() < 0.6 else rng.integers(180), rng.integers(90, 255), 255]]])
+    colour = cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0].astype(np.float32)
+    y, x = np.ogrid[0:h, 0:w]
+    edges = (
+        (x - rng.uniform(-0.2, 1.2) * w) / (h * rng.uniform(0.3, 2)),
+        (y - rng.uniform(0, h)) / (h * rng.uniform(0.2, 1)),
+    )
+    spot = np.exp(-(edges[0] ** 4) - edges[1] ** 4) if rng.random() < 0.5 else np.exp(-(edges[0] ** 2) - edges[1] ** 2)
+    cover = spot * np.clip(0.8 + 0.4 * texture(rng, "blotch", h, w), 0, 1.5) * np.float32(rng.uniform(0.15, 0.7))
+    return np.clip(image + (colour - 40) * np.float32(cover)[..., None], 0, 255).astype(np.uint8)
+
+
 def blur(image: UInt8, rng: Rng, sigma: float) -> UInt8:
     """Out of focus or moved, `sigma` pixels wide."""
     if sigma < 0.25:

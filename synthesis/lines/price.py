@@ -260,6 +260,10 @@ def _photo(rng: Rng, image: UInt8, height: int) -> UInt8:
     """Light of a shop, glass and plastic before the tag, a phone's lens."""
     if rng.random() < 0.25:
         image = degrade.glare(image, rng)
+    if rng.random() < 0.12:
+        image = degrade.band(image, rng)
+    for _ in range(int(rng.choice(3, p=(0.82, 0.12, 0.06)))):
+        image = degrade.reflection(image, rng)
     image = degrade.light(image, rng, float(rng.uniform(0.1, 0.9)))
     image = degrade.blur(image, rng, height * abs(float(rng.normal(0, 0.025))))
     if rng.random() < 0.25:
