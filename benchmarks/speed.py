@@ -56,7 +56,7 @@ int8 and SavedModel, where deploy/models lacks them: deploy/prepare_model.py --o
 def chosen_engines(flags: argparse.Namespace, bundle: Bundle, report: Report) -> list[str]:
     """The engines to measure; what is left out is noted."""
     networks = [bundle.stage1.files, bundle.stage2.files, *(line.files for line in bundle.lines.values())]
-    networks += [small.files for small in (bundle.point, bundle.corners) if small is not None]
+    networks += [small.files for small in (bundle.point, bundle.corners, bundle.judge) if small is not None]
     engines = []
     for name in flags.runtimes:
         if not available(name, networks):
