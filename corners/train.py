@@ -13,7 +13,7 @@ from corners.lookalikes import SIDE
 from training import workers
 from training.datasets import load_sets, stage1_samples
 from training.flags import check_mix, network_changes, run_config
-from training.kept import kept
+from training.kept import Keeper
 from training.run import weighted
 from training.script import finished, run_script
 
@@ -43,15 +43,16 @@ def _train(args: argparse.Namespace) -> int:
     workers.connect()  # before TensorFlow computes anything
     from corners.views import surroundings
 
+    keep = Keeper(args.logs)
     sets, validation = load_sets(
-        lambda path, split: kept(surroundings(stage1_samples([path], split, args.max_side)), args.logs),
+        lambda path, split: keep(surroundings(stage1_samples([path], split, args.max_side))),
         args.dataset_path,
         args.max_validation,
     )
     lookalikes: tuple[list[list], list] = ([], [])
     if args.lookalikes:
         lookalikes = load_sets(
-            lambda path, split: kept(surroundings(stage1_samples([path], split, min(args.max_side, SIDE))), args.logs),
+            lambda path, split: keep(surroundings(stage1_samples([path], split, min(args.max_side, SIDE)))),
             args.lookalikes,
             args.max_validation,
         )

@@ -13,7 +13,7 @@ from training.datasets import stage2_samples
 from training.digit_rows import LONGEST, DigitRows
 from training.flags import check_mix, network_changes, run_config
 from training.idx_digits import DigitError
-from training.kept import kept
+from training.kept import Keeper
 from training.labelstudio import DatasetError
 from training.line_augment import augmentation_of
 from training.line_sets import DrawnLines, LineSample, load_lines
@@ -167,9 +167,9 @@ def load_sets(args: argparse.Namespace) -> tuple[list[list], list]:
     Raises:
         DatasetError: a set that cannot be read or has no training pictures.
     """
-    config = network_config(args)
+    config, keep = network_config(args), Keeper(args.logs)
     return datasets.load_sets(
-        lambda path, split: kept(training_samples(path, split, config), args.logs),
+        lambda path, split: keep(training_samples(path, split, config)),
         args.dataset_path,
         args.max_validation,
     )

@@ -10,7 +10,7 @@ from points.config import PointConfig
 from training import workers
 from training.datasets import load_sets, stage2_samples
 from training.flags import check_mix, network_changes, run_config
-from training.kept import kept
+from training.kept import Keeper
 from training.run import weighted
 from training.script import finished, run_script
 from training.single_digits import load_digits
@@ -37,8 +37,9 @@ def _train(args: argparse.Namespace) -> int:
     check_mix(args)
     config = network_config(args)
     workers.connect()  # before TensorFlow computes anything
+    keep = Keeper(args.logs)
     sets, validation = load_sets(
-        lambda path, split: kept(stage2_samples([path], split, args.max_side), args.logs),
+        lambda path, split: keep(stage2_samples([path], split, args.max_side)),
         args.dataset_path,
         args.max_validation,
     )

@@ -12,7 +12,7 @@ from retinanet.sheets import LAYOUT, augmented_tiles
 from training import datasets, workers
 from training.datasets import stage1_samples, stage2_samples
 from training.flags import check_mix, network_changes, run_config
-from training.kept import kept
+from training.kept import Keeper
 from training.preview import write_sheet
 from training.run import weighted
 from training.script import finished, run_script
@@ -78,9 +78,10 @@ def load_sets(stage: int, args: argparse.Namespace) -> tuple[list[list], list]:
     Raises:
         DatasetError: a set that cannot be read or has no training pictures.
     """
+    keep = Keeper(args.logs)
     samples = stage1_samples if stage == 1 else stage2_samples
     return datasets.load_sets(
-        lambda path, split: kept(samples([path], split, args.max_side), args.logs),
+        lambda path, split: keep(samples([path], split, args.max_side)),
         args.dataset_path,
         args.max_validation,
     )

@@ -5,7 +5,7 @@ import pytest
 
 from training import kept as module
 from training.datasets import Stage1Sample
-from training.kept import free_memory, kept
+from training.kept import Keeper, free_memory
 
 
 def samples(count, seed=3):
@@ -16,10 +16,15 @@ def samples(count, seed=3):
         yield Stage1Sample(image, np.full((1, 4, 2), index, np.float32), np.array([index % 4]), f"{index}.jpg")
 
 
-@pytest.mark.parametrize("room", [0, 1, 3600, 3601, 12_000, 1e9])
+def on_disk(found):
+    """Which pictures are: slices of what is mapped share its memory, pictures in memory own theirs."""
+    return [each.image.base is not None for each in found]
+
+
+@pytest.mark.parametrize("room", [0, 3599, 3600, 12_000, 1e9])
 def test_pictures_are_the_same_in_memory_and_on_the_disk(tmp_path, capsys, room):
     wanted = list(samples(9))
-    found = kept(samples(9), tmp_path / "new", room)
+    found = Keeper(tmp_path / "new", room)(samples(9))
     assert [each.name for each in found] == [each.name for each in wanted]
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(one.image, other.image)
@@ -30,9 +35,15 @@ def test_pictures_are_the_same_in_memory_and_on_the_disk(tmp_path, capsys, room)
 
 
 def test_only_what_has_room_stays_in_memory(tmp_path):
-    found = kept(samples(9), tmp_path, 3600 + 3720 + 3840)
-    # Slices of what is mapped share its memory, pictures in memory own theirs.
-    assert [each.image.base is not None for each in found] == [False] * 4 + [True] * 5
+    found = Keeper(tmp_path, 3600 + 3720 + 3840)(samples(9))
+    assert on_disk(found) == [False] * 3 + [True] * 6
+
+
+def test_all_sets_share_the_room(tmp_path):
+    keep = Keeper(tmp_path, 3600 + 3720 + 3840)
+    assert on_disk(keep(samples(2))) == [False, False]
+    assert on_disk(keep(samples(2))) == [False, True]
+    assert on_disk(keep(samples(1))) == [True]
 
 
 def test_pictures_are_let_go_of_as_they_come(tmp_path):
@@ -45,34 +56,29 @@ def test_pictures_are_let_go_of_as_they_come(tmp_path):
             alive.append(weakref.ref(sample.image))
             yield sample
             del sample
-            assert sum(each() is not None for each in alive) <= 3  # two in memory, and the one at hand
+            assert sum(each() is not None for each in alive) <= 2  # one in memory, and the one at hand
 
-    kept(watched(), tmp_path, 3601)
+    Keeper(tmp_path, 3601)(watched())
 
 
 def test_pictures_on_the_disk_can_be_written_to_by_one_reader(tmp_path):
-    found = kept(samples(4), tmp_path, 0)
+    found = Keeper(tmp_path, 0)(samples(4))
     picture = found[3].image
     before = picture.copy()
     picture[:] = 7
     assert (picture == 7).all()
-    again = kept(samples(4), tmp_path, 0)
+    again = Keeper(tmp_path, 0)(samples(4))
     np.testing.assert_array_equal(again[3].image, before)
 
 
 def test_nothing_to_keep(tmp_path):
-    assert kept(iter(()), tmp_path / "new", 0) == []
+    assert Keeper(tmp_path / "new", 0)(iter(())) == []
     assert not (tmp_path / "new").exists()
-
-
-def test_the_last_picture_may_be_the_one_that_has_no_room(tmp_path, capsys):
-    assert len(kept(samples(1), tmp_path, 0)) == 1
-    assert capsys.readouterr().out == ""
 
 
 def test_half_of_the_free_memory_is_used(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "free_memory", lambda: 2 * 3600)
-    assert [each.image.base is not None for each in kept(samples(4), tmp_path)] == [False, False, True, True]
+    assert on_disk(Keeper(tmp_path)(samples(4))) == [False, True, True, True]
 
 
 def test_memory_of_a_container(tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
-"""Training pictures in memory while there is room for them, and in a file that is mapped into memory beyond it.
+"""Training pictures in memory while there is room for them, and in files that are mapped into memory beyond it.
 
-What the file holds is read when it is wanted and kept by the operating system as long as nothing else needs the memory,
+What a file holds is read when it is wanted and kept by the operating system as long as nothing else needs the memory,
 so that sets of any size can be trained on; only slower, where they do not fit.
 """
 
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import IO, Any, Protocol, TypeVar, cast
 
 import numpy as np
 import psutil
 
 from reader.types import UInt8
 
-#: Of the memory that is free when a set is loaded. The rest is for the networks, other sets and the file's pages.
+#: Of the memory that is free before sets are loaded. The rest is for the networks and the files' pages.
 _SHARE = 0.5
 #: What a container may use, in bytes or "max", what it does use and what that is (control groups, version 2).
 _GROUP = Path("/sys/fs/cgroup")
@@ -35,48 +36,58 @@ class _Pictured(Protocol):
 S = TypeVar("S", bound=_Pictured)
 
 
-def kept(samples: Iterable[S], folder: Path, room: float | None = None) -> list[S]:
-    """Samples whose pictures stay within reach, at most so many of them in memory for good.
+class Keeper:
+    """Keeps the pictures of all sets of a training within reach, at most so many of them in memory for good."""
 
-    Args:
-        samples: drawn one by one; frozen dataclasses with the field `image`, (H, W, 3) uint8.
-        folder: where the file lies; made if need be. It has no name there and goes with the last of its pictures.
-        room: bytes of pictures in memory; None for half of what is free.
+    def __init__(self, folder: Path, room: float | None = None) -> None:
+        """Starts with nothing kept.
 
-    Returns:
-        The samples in the same order; pictures in the file may be read, and written without the file's changing.
+        Args:
+            folder: where the files lie; made if need be. They have no names and go with the last of their pictures.
+            room: bytes of pictures in memory, of all sets together; None for half of what is free.
+        """
+        self.folder = folder
+        self.room = free_memory() * _SHARE if room is None else room
 
-    Raises:
-        OSError: the file cannot be made, or there is no room on the disk.
-    """
-    left = free_memory() * _SHARE if room is None else room
-    near: list[S] = []
-    places: list[tuple[int, int, tuple[int, ...]]] = []  # of what lies in the file: index, first byte, shape
-    end = 0
-    remaining = iter(samples)
-    for sample in remaining:
-        near.append(sample)
-        left -= sample.image.nbytes
-        if left < 0:
-            break
-    else:
+    def __call__(self, samples: Iterable[S]) -> list[S]:
+        """The samples of a set, in the same order.
+
+        Pictures in the file may be read, and written without the file's changing.
+
+        Args:
+            samples: drawn one by one; frozen dataclasses with the field `image`, (H, W, 3) uint8.
+
+        Raises:
+            OSError: the file cannot be made, or there is no room on the disk.
+        """
+        near: list[S] = []
+        with ExitStack() as stack:
+            file: IO[bytes] | None = None
+            places: list[tuple[int, int, tuple[int, ...]]] = []  # of what lies in it: index, first byte, shape
+            end = 0
+            for sample in samples:
+                size = sample.image.nbytes
+                if size <= self.room:
+                    self.room -= size
+                    near.append(sample)
+                    continue
+                if file is None:
+                    self.folder.mkdir(parents=True, exist_ok=True)
+                    file = stack.enter_context(tempfile.TemporaryFile(dir=self.folder))
+                file.write(np.ascontiguousarray(sample.image).data)
+                places.append((len(near), end, sample.image.shape))
+                end += size
+                near.append(_with(sample, _EMPTY))  # the picture itself is let go of
+            if file is None:
+                return near
+            file.flush()
+            # Copied when written to: nobody's pictures change in the file. Plain arrays, as everything else takes them.
+            pixels = np.asarray(np.memmap(file, np.uint8, "c"))
+        for index, first, shape in places:
+            picture = pixels[first : first + int(np.prod(shape))].reshape(shape)
+            near[index] = _with(near[index], picture)
+        print(f"{end / 1e9:.1f} GB of pictures have no room in half of the free memory and are read from the disk")
         return near
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        for sample in remaining:
-            places.append((len(near), end, sample.image.shape))
-            end += file.write(np.ascontiguousarray(sample.image).data)
-            near.append(_with(sample, _EMPTY))  # the picture itself is let go of
-        file.flush()
-        if not end:
-            return near
-        # Copied when written to: nobody's pictures change in the file. Plain arrays, as everything else takes them.
-        pixels = np.asarray(np.memmap(file, np.uint8, "c"))
-    for index, first, shape in places:
-        picture = pixels[first : first + int(np.prod(shape))].reshape(shape)
-        near[index] = _with(near[index], picture)
-    print(f"{end / 1e9:.1f} GB of pictures do not fit into half of the free memory and are read from the disk")
-    return near
 
 
 def free_memory() -> int:
