@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,8 +119,8 @@ def write_lookalikes(
         target, overwrite
     ) as folder:  # from the start: what stands in the way is said before all the looking
         found: list[tuple[str, bytes, npt.NDArray[np.float64], str]] = []  # encoded: thousands would fill the memory
-        for split, title, samples in _photos(sets, lines, max_side):
-            for sample in tqdm(samples, desc=title, unit="photo"):
+        for split, title, count, samples in _photos(sets, lines, max_side):
+            for sample in tqdm(samples, desc=title, unit="photo", total=count):
                 quads = lookalikes(reader, sample.image, sample.corners, hard)
                 places = replace(sample, corners=np.reshape(quads, (-1, 4, 2)), labels=np.zeros(len(quads), np.int64))
                 for each in surroundings([places]):
@@ -141,21 +141,23 @@ def write_lookalikes(
 
 def _photos(
     sets: Sequence[Path], lines: Sequence[Path], max_side: int
-) -> Iterator[tuple[str, str, list[Stage1Sample]]]:
-    """Split, title and photos of each part of the sets; pictures of lines are photos without a display.
+) -> Iterator[tuple[str, str, int, Iterable[Stage1Sample]]]:
+    """Split, title, number and photos of each part of the sets; pictures of lines are photos without a display.
 
     The splits "test" are for measuring only.
     """
-    from training.datasets import Stage1Sample, load_stage1
+    from training.datasets import Stage1Sample, count_stored, stage1_samples
     from training.line_sets import load_lines
+    from training.tfds_writer import LINES_NAME, set_name
 
     nothing = np.zeros((0, 4, 2), np.float32), np.zeros(0, np.int64)
     for split in ("train", "validation"):
         for path in sets:
-            yield split, f"{path.name} {split}", load_stage1([path], split, max_side)
+            count = count_stored(path, set_name(1), split)
+            yield split, f"{path.name} {split}", count, stage1_samples([path], split, max_side)
         for path in lines:
-            pictures = load_lines([path], split)
-            yield split, f"{path.name} {split}", [Stage1Sample(each.image, *nothing, each.name) for each in pictures]
+            pictures = (Stage1Sample(each.image, *nothing, each.name) for each in load_lines([path], split))
+            yield split, f"{path.name} {split}", count_stored(path, LINES_NAME, split), pictures
 
 
 def _curious(settings: Stage1Settings, min_score: float) -> Stage1Settings:

@@ -172,6 +172,12 @@ def find_builder(path: str | Path, name: str) -> tfds.core.DatasetBuilder:
         raise DatasetError(f"the set in {folder} cannot be read: {_first_line(error)}") from error
 
 
+def count_stored(path: str | Path, name: str, split: str) -> int:
+    """How many examples a set has in a split; 0 where there is no such split. See `find_builder`."""
+    splits = find_builder(path, name).info.splits
+    return int(splits[split].num_examples) if split in splits else 0
+
+
 def check(builder: tfds.core.DatasetBuilder, stage: int) -> None:
     """Checks what a set says of itself.
 
