@@ -20,13 +20,15 @@ annotated() {
     local file=resources/annotations/$2${3:-}.json
     [ ! -e "$file" ] || echo "$1 $file"
 }
+# Whether a set is there as a whole (one that was being written when a run was killed is not): stored FOLDER NAME
+stored() { compgen -G "$1/$2/*/dataset_info.json" >/dev/null; }
 # A set in the JSONL form -> a TFDS set: set NAME MANIFEST STAGE [FLAGS]
 set_of() {
     local name=$1 manifest=$2 stage=$3
     shift 3
     [ -d "$work/ls/$name" ] || $python make_dataset.py labelstudio --manifest "$manifest" --out "$work/ls/$name" \
         --skip_faulty $(annotated --corners "$name") $(annotated --readings "$name" _readings)
-    [ -d "$work/sets/$name/meter_values_dataset_stage$stage" ] || $python make_dataset.py "stage$stage" \
+    stored "$work/sets/$name" "meter_values_dataset_stage$stage" || $python make_dataset.py "stage$stage" \
         --labels "$work/ls/$name/stage$stage/labels.json" --images "$work/ls/$name/stage$stage/images" \
         --out "$work/sets/$name" --skip_faulty "$@"
 }
@@ -97,13 +99,13 @@ made lcds812 displays 20000 812 --kind digital
 made made813 meters 6000 813
 made displays814 displays 20000 814 --kind analog
 for stage in 1 2; do
-    [ -d "$work/sets/made/meter_values_dataset_stage$stage" ] || $python make_dataset.py "stage$stage" \
+    stored "$work/sets/made" "meter_values_dataset_stage$stage" || $python make_dataset.py "stage$stage" \
         --labels "$work/made/stage$stage/labels.json" --images "$work/made/stage$stage/images" --out "$work/sets/made" \
         --split 0.93 0.07 0 $([ $stage = 1 ] && echo --size 640)
 done
 # Those of seeds 773 and 781 are of the corner network alone.
 for name in made101 made102 made201 made202 made773 made781 scenes7 scenes8 scenes203; do
-    [ -d "$work/sets/$name/meter_values_dataset_stage1" ] || $python make_dataset.py stage1 \
+    stored "$work/sets/$name" "meter_values_dataset_stage1" || $python make_dataset.py stage1 \
         --labels "$work/$name/stage1/labels.json" \
         --images "$work/$name/stage1/images" --out "$work/sets/$name" --split 0.97 0.03 0 --size 640
 done
@@ -111,7 +113,7 @@ done
 for name in made201 made401 made512 made612 made713 made723 made733 made743 made773 displays displays12 displays211 \
     displays311 displays511 displays611 displays711 lcds712 displays721 lcds722 displays731 lcds732 displays741 displays751 \
     displays761 displays771 displays775 lcds772 lcds792 made781 made782 displays811 lcds812 made813 displays814; do
-    [ -d "$work/sets/$name/meter_values_dataset_stage2" ] || $python make_dataset.py stage2 \
+    stored "$work/sets/$name" "meter_values_dataset_stage2" || $python make_dataset.py stage2 \
         --labels "$work/$name/stage2/labels.json" --images "$work/$name/stage2/images" --out "$work/sets/$name" \
         --split 0.97 0.03 0
 done
@@ -166,14 +168,14 @@ line() {
     local task=$1 epochs=$2 made=$3 folders=$4 mix=$5 paths=() resume= digits=
     shift 5
     for folder in $folders; do
-        [ -d "$s/lines/$folder" ] || $python make_dataset.py lines --source "$lines/$folder/manifest.jsonl" --task "$task" \
+        stored "$s/lines/$folder" lines_dataset || $python make_dataset.py lines --source "$lines/$folder/manifest.jsonl" --task "$task" \
             --out "$s/lines/$folder" --skip_faulty --correct_lookalikes
         paths+=("$s/lines/$folder")
     done
     [ "$task" = handwritten ] && digits="--digits $lines/mnist"
     [ -d "$work/lines/$task" ] || $python synthesize.py lines --task "$task" --count "$made" --seed 1 $digits \
         --out "$work/lines/$task"
-    [ -d "$s/lines/made_$task" ] || $python make_dataset.py lines --source "$work/lines/$task/labels.csv" --task "$task" \
+    stored "$s/lines/made_$task" lines_dataset || $python make_dataset.py lines --source "$work/lines/$task/labels.csv" --task "$task" \
         --out "$s/lines/made_$task" --split 0.97 0.03 0
     train_line "$task" "$epochs" "${paths[@]}" "$s/lines/made_$task" --mix $mix "$@"
 }
@@ -197,7 +199,7 @@ train_line display 691 $(displays 1) $lcds $more $newest $framed "$s/displays761
 
 # The gaps between digits. Of jorvkve few: on its displays without red nobody can say whether the last drum is tenths.
 made displays13 displays 16000 13
-[ -d "$s/displays13" ] || $python make_dataset.py stage2 --labels "$work/displays13/stage2/labels.json" \
+stored "$s/displays13" meter_values_dataset_stage2 || $python make_dataset.py stage2 --labels "$work/displays13/stage2/labels.json" \
     --images "$work/displays13/stage2/images" --out "$s/displays13" --split 0.98 0.02 0
 told="$s/toloka_water-full_photo-1 $s/toloka_water-display_crop-1 $s/iaoqian_water-full_photo-1"
 told="$told $s/iaoqian_water-display_crop-1 $s/displays $s/displays12 $s/displays13 $s/made $lcds"
@@ -225,7 +227,7 @@ $python -m points.release "$work/point_larger.keras" points/point.keras
 
 # The corner network looks from close by: larger pictures of the same photos, and made ones.
 for name in toloka_water iaoqian_water jorvkve_electric anhkhoitran_electric yuva_eb_lcd_electric; do
-    [ -d "$s/large/$name" ] || $python make_dataset.py stage1 --labels "$work/ls/$name/stage1/labels.json" \
+    stored "$s/large/$name" meter_values_dataset_stage1 || $python make_dataset.py stage1 --labels "$work/ls/$name/stage1/labels.json" \
         --images "$work/ls/$name/stage1/images" --out "$s/large/$name" --skip_faulty --size 1280
 done
 resume=
@@ -259,11 +261,11 @@ made scenes901 scenes 2000 901
 made scenes902 scenes 2000 902 --size 1100
 made scenes904 scenes 6000 904 --size 800
 for name in made903 scenes901 scenes902 scenes904; do
-    [ -d "$s/$name" ] || $python make_dataset.py stage1 --labels "$work/$name/stage1/labels.json" \
+    stored "$s/$name" meter_values_dataset_stage1 || $python make_dataset.py stage1 --labels "$work/$name/stage1/labels.json" \
         --images "$work/$name/stage1/images" --out "$s/$name" --size 1100
 done
 lookalikes() { # lookalikes NAME MODELS SETS... FLAGS
-    [ -d "$s/$1" ] || $python -m corners.lookalikes --models "$2" --out "$s/$1" --dataset_path "${@:3}"
+    stored "$s/$1" meter_values_dataset_stage1 || $python -m corners.lookalikes --models "$2" --out "$s/$1" --dataset_path "${@:3}"
 }
 judge() { # judge NAME EPOCHS RATE INITIAL LOOKALIKES WEIGHTS
     local resume=
