@@ -255,35 +255,48 @@ characters() {
 }
 characters handwritten 43 handwritten_meza --digits "$lines/mnist" --rows 50000 --mix 1 2 4.5
 
-# The judge: what stage 1 takes for displays and is none; then more of what the judge still takes for displays.
+# The judge: what stage 1 takes for displays and is none; then, time and again, more of what the judge still takes for
+# displays: photos without a meter, and number plates, price tags, captchas and handwritten numbers.
 made made903 meters 2500 903 --size 1100
+made made905 meters 8000 905 --size 800
 made scenes901 scenes 2000 901
 made scenes902 scenes 2000 902 --size 1100
 made scenes904 scenes 6000 904 --size 800
-for name in made903 scenes901 scenes902 scenes904; do
+made scenes906 scenes 6000 906 --size 800
+for name in made903 made905 scenes901 scenes902 scenes904 scenes906; do
     stored "$s/$name" meter_values_dataset_stage1 || $python make_dataset.py stage1 --labels "$work/$name/stage1/labels.json" \
         --images "$work/$name/stage1/images" --out "$s/$name" --size 1100
 done
-lookalikes() { # lookalikes NAME MODELS SETS... FLAGS
-    stored "$s/$1" meter_values_dataset_stage1 || $python -m corners.lookalikes --models "$2" --out "$s/$1" --dataset_path "${@:3}"
+lookalikes() { # lookalikes NAME MODELS FLAGS
+    stored "$s/$1" meter_values_dataset_stage1 || $python -m corners.lookalikes --models "$2" --out "$s/$1" "${@:3}"
 }
-judge() { # judge NAME EPOCHS RATE INITIAL LOOKALIKES WEIGHTS
+judge() { # judge NAME EPOCHS RATE INITIAL MADE LOOKALIKES WEIGHTS
     local resume=
     [ -e "$work/checkpoints/$1/latest.keras" ] && resume=--resume_training
-    $python train_corners.py --epochs "$2" --steps_per_epoch 50 $resume --learning_rate "$3" --warmup_steps 100 \
+    $python train_corners.py --epochs "$2" --steps_per_epoch 50 $resume --learning_rate "$3" --warmup_steps 100 --ema 0.99 \
         --initial_weights "$4" --dataset_path "$s/large/toloka_water" "$s/large/iaoqian_water" \
-        "$s/large/jorvkve_electric" "$s/large/anhkhoitran_electric" "$s/large/yuva_eb_lcd_electric" "$s/made903" \
-        --lookalikes $(printf "$s/lookalikes%s " $5) --mix 3 1.5 1 0.3 0.5 $6 \
+        "$s/large/jorvkve_electric" "$s/large/anhkhoitran_electric" "$s/large/yuva_eb_lcd_electric" $(printf "$s/%s " $5) \
+        --lookalikes $(printf "$s/lookalikes%s " $6) --mix 3 1.5 1 0.3 0.5 $7 \
         --output "$work/$1.keras" --logs "$work/logs/$1" --checkpoints "$work/checkpoints/$1" --quiet
 }
-lookalikes lookalikes1 "$work/plain" "$s/scenes901" "$s/scenes902"
-lookalikes lookalikes2 "$work/plain" "$s/large/"*
-lookalikes lookalikes3 "$work/plain" "$s/made903"
-judge judge1 30 1e-3 "$work/corners.keras" "1 2 3" "4 5 1.5 1.5"
-[ -d "$work/judging" ] || (cd deploy && $python prepare_model.py --formats onnx --no_characters --photos 20 \
-    --stage1 ../retinanet/stage1.keras --stage2 ../retinanet/stage2.keras --judge "$work/judge1.keras" --out "$work/judging")
-lookalikes lookalikes4 "$work/judging" "$s/scenes904" --hard 0.011
-judge judge 32 8e-4 "$work/judge1.keras" "1 2 3 4" "5 4 1.5 2.5 5"
+judging() { # judging NAME: a bundle that has this judge
+    [ -d "$work/judging_$1" ] || (cd deploy && $python prepare_model.py --formats onnx --no_characters --photos 20 \
+        --stage1 ../retinanet/stage1.keras --stage2 ../retinanet/stage2.keras --judge "$work/$1.keras" --out "$work/judging_$1")
+}
+lookalikes lookalikes1 "$work/plain" --dataset_path "$s/scenes901" "$s/scenes902"
+lookalikes lookalikes2 "$work/plain" --dataset_path "$s/large/"*
+lookalikes lookalikes3 "$work/plain" --dataset_path "$s/made903"
+judge judge1 30 1e-3 "$work/corners.keras" made903 "1 2 3" "4 5 1.5 1.5"
+judging judge1
+lookalikes lookalikes4 "$work/judging_judge1" --dataset_path "$s/scenes904" --hard 0.011
+judge judge2 32 8e-4 "$work/judge1.keras" made903 "1 2 3 4" "5 4 1.5 2.5 5"
+judging judge2
+lookalikes lookalikes5 "$work/judging_judge2" --hard 0.27 --lines \
+    $(printf "$s/lines/%s " plates_ccpd plates_chenwj plates_luxian plates_lyl prices_rub captcha_v2 handwritten_meza)
+judge judge3 64 1e-3 "$work/judge2.keras" "made903 made905" "1 2 3 4 5" "3 9 3 1.5 2.5 4 3.5"
+judging judge3
+lookalikes lookalikes6 "$work/judging_judge3" --dataset_path "$s/scenes906" --hard 0.005
+judge judge 44 8e-4 "$work/judge3.keras" "made903 made905" "1 2 3 4 5 6" "3 9 3 1.5 2.5 4 3.5 6"
 $python -m corners.release "$work/judge.keras" corners/judge.keras
 
 (cd deploy && $python prepare_model.py --formats onnx onnx_int8 --stage1 ../retinanet/stage1.keras --stage2 ../retinanet/stage2.keras)

@@ -158,7 +158,7 @@ class JudgeSettings:
     input_size: tuple[int, int]
     margin: float
     files: Mapping[str, str]
-    shown: float = 0.2
+    shown: float = 0.3
     source_sha256: str = ""
     checks: Mapping[str, str] = field(default_factory=dict)
 
