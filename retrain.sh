@@ -191,7 +191,7 @@ train_line() { # train_line TASK EPOCHS SETS... FLAGS
 line captcha 14 9000 captcha_v2 "1 2"
 line plate 667 30000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "0.8 1.6 1.2 0.8 3.6" --balance 0.5
 line handwritten 275 60000 handwritten_meza "1 3"
-line price 55 25000 prices_rub "1 3"
+line price 155 50000 prices_rub "1 3"
 train_line display 691 $(displays 1) $lcds $more $newest $framed "$s/displays761" $last "$s/made781" "$s/made782" \
     "$s/lcds792" "$s/displays811" "$s/lcds812" "$s/made813" "$s/displays814" --digits $digits \
     --mix 1.78 1.72 0.5 0.79 0.8 0.32 0.65 0.65 0.58 0.61 1.43 1.08 0.65 0.94 0.65 0.94 0.65 1.01 0.65 0.65 0.65 0.43 0.1 0.06 \

@@ -100,12 +100,19 @@ class LineConfig:
 #: For lines that vary more than most print.
 _WIDER: dict[str, Any] = {"channels": (32, 64, 128, 128, 160, 160), "column": 192, "units": 144}
 
-#: One configuration per task. Sizes follow the pictures: plates are small, captchas large, displays wide. Handwriting,
-#: displays and plates vary more than other print: wider networks read them better (resources/MODEL_CARD.md).
+#: One configuration per task. Sizes follow the pictures: plates are small, captchas large, displays wide. What varies
+#: more than captchas do is read better by wider networks (resources/MODEL_CARD.md).
 TASKS: dict[str, dict[str, Any]] = {
     "plate": {"input_size": (32, 128), "max_length": 8, **_WIDER},
     "captcha": {"input_size": (48, 192), "max_length": 6},
-    "price": {"input_size": (48, 160), "fit": "pad", "max_length": 9},
+    "price": {
+        "input_size": (48, 160),
+        "fit": "pad",
+        "max_length": 9,
+        "channels": (32, 64, 128, 128, 176, 176),
+        "column": 224,
+        "units": 176,
+    },
     "handwritten": {"input_size": (40, 192), "fit": "pad", "max_length": 10, **_WIDER},
     "display": {
         "input_size": (48, 256),
