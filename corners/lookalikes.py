@@ -75,10 +75,11 @@ def lookalikes(
             continue
         if any(quad_iou(corners, each) > _BESIDE for each in shown):
             continue
-        if reader.judge is not None and reader.judge.probability(photo, corners) < hard:
+        if any(quad_iou(corners, each) > _SAME for each in kept):
             continue
-        if all(quad_iou(corners, each) <= _SAME for each in kept):
-            kept.append(corners)
+        if hard and reader.judge is not None and reader.judge.probability(photo, corners) < hard:
+            continue
+        kept.append(corners)
     return kept
 
 
@@ -115,9 +116,8 @@ def write_lookalikes(
     from training.tfds_writer import VERSION, SetWriter, set_name
 
     target = out / set_name(1) / VERSION
-    with replacing(
-        target, overwrite
-    ) as folder:  # from the start: what stands in the way is said before all the looking
+    # From the start: what stands in the way is said before all the looking.
+    with replacing(target, overwrite) as folder:
         found: list[tuple[str, bytes, npt.NDArray[np.float64], str]] = []  # encoded: thousands would fill the memory
         for split, title, count, samples in _photos(sets, lines, max_side):
             for sample in tqdm(samples, desc=title, unit="photo", total=count):
@@ -147,7 +147,7 @@ def _photos(
     The splits "test" are for measuring only.
     """
     from training.datasets import Stage1Sample, count_stored, stage1_samples
-    from training.line_sets import load_lines
+    from training.line_sets import line_samples
     from training.tfds_writer import LINES_NAME, set_name
 
     nothing = np.zeros((0, 4, 2), np.float32), np.zeros(0, np.int64)
@@ -156,7 +156,7 @@ def _photos(
             count = count_stored(path, set_name(1), split)
             yield split, f"{path.name} {split}", count, stage1_samples([path], split, max_side)
         for path in lines:
-            pictures = (Stage1Sample(each.image, *nothing, each.name) for each in load_lines([path], split))
+            pictures = (Stage1Sample(each.image, *nothing, each.name) for each in line_samples([path], split))
             yield split, f"{path.name} {split}", count_stored(path, LINES_NAME, split), pictures
 
 

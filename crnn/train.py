@@ -16,7 +16,7 @@ from training.idx_digits import DigitError
 from training.kept import Keeper
 from training.labelstudio import DatasetError
 from training.line_augment import augmentation_of
-from training.line_sets import DrawnLines, LineSample, load_lines
+from training.line_sets import DrawnLines, LineSample, line_samples
 from training.run import Weighted
 from training.script import finished, run_script
 from training.single_digits import load_digits
@@ -199,7 +199,7 @@ def _rows(folder: Path) -> DrawnLines:
 def training_samples(path: Path, split: str, config: LineConfig) -> Iterable[Any]:
     """One split of a set, its pictures as large as training wants them; see `load_sets`."""
     if config.task != "display":
-        return load_lines([path], split, max_height=_KEPT_HEIGHTS * config.input_size[0])
+        return line_samples([path], split, max_height=_KEPT_HEIGHTS * config.input_size[0])
     displays = stage2_samples([path], split, max_side=_KEPT_HEIGHTS * config.input_size[1])
     return (display for display in displays if _plain_digits(display))
 

@@ -64,19 +64,16 @@ class Keeper:
         with ExitStack() as stack:
             file: IO[bytes] | None = None
             places: list[tuple[int, int, tuple[int, ...]]] = []  # of what lies in it: index, first byte, shape
-            end = 0
             for sample in samples:
-                size = sample.image.nbytes
-                if size <= self.room:
-                    self.room -= size
+                if sample.image.nbytes <= self.room:
+                    self.room -= sample.image.nbytes
                     near.append(sample)
                     continue
                 if file is None:
                     self.folder.mkdir(parents=True, exist_ok=True)
                     file = stack.enter_context(tempfile.TemporaryFile(dir=self.folder))
+                places.append((len(near), file.tell(), sample.image.shape))
                 file.write(np.ascontiguousarray(sample.image).data)
-                places.append((len(near), end, sample.image.shape))
-                end += size
                 near.append(_with(sample, _EMPTY))  # the picture itself is let go of
             if file is None:
                 return near
@@ -86,7 +83,8 @@ class Keeper:
         for index, first, shape in places:
             picture = pixels[first : first + int(np.prod(shape))].reshape(shape)
             near[index] = _with(near[index], picture)
-        print(f"{end / 1e9:.1f} GB of pictures have no room in half of the free memory and are read from the disk")
+        size = f"{pixels.nbytes / 1e9:.1f} GB"
+        print(f"{size} of pictures have no room in half of the free memory and are read from the disk")
         return near
 
 

@@ -58,15 +58,15 @@ class DrawnLines:
     size: int = 1
 
 
-def load_lines(paths: Sequence[str | Path], split: str, max_height: int | None = None) -> list[LineSample]:
-    """Loads one split of sets of lines into memory.
+def line_samples(paths: Sequence[str | Path], split: str, max_height: int | None = None) -> Iterator[LineSample]:
+    """One split of sets of lines, one picture after the other.
 
     Args:
         paths: folders of sets, or data_dirs above them.
         split: "train", "validation" or "test".
         max_height: pictures higher than so many pixels are shrunk, their shape kept; None: all stay as they are.
 
-    Returns:
+    Yields:
         The samples of all sets, in the order stored; a set without this split gives none. Their pictures differ in
             size.
 
@@ -78,10 +78,18 @@ def load_lines(paths: Sequence[str | Path], split: str, max_height: int | None =
     builders = [find_builder(path, LINES_NAME) for path in paths]
     for builder in builders:
         check_lines(builder)
-    samples = [sample for builder in builders for sample in _read(builder, split, max_height)]
-    if not samples and split == "train":
+    empty = True
+    for builder in builders:
+        for sample in _read(builder, split, max_height):
+            empty = False
+            yield sample
+    if empty and split == "train":
         raise DatasetError(f"nothing to train on: no train split in {', '.join(map(str, paths)) or 'no set'}")
-    return samples
+
+
+def load_lines(paths: Sequence[str | Path], split: str, max_height: int | None = None) -> list[LineSample]:
+    """One split of sets of lines in memory; see `line_samples`."""
+    return list(line_samples(paths, split, max_height))
 
 
 def check_lines(builder: tfds.core.DatasetBuilder) -> None:

@@ -82,7 +82,8 @@ def reflection(image: UInt8, rng: Rng) -> UInt8:
         (x - rng.uniform(-0.2, 1.2) * w) / (h * rng.uniform(0.3, 2)),
         (y - rng.uniform(0, h)) / (h * rng.uniform(0.2, 1)),
     )
-    spot = np.exp(-(edges[0] ** 4) - edges[1] ** 4) if rng.random() < 0.5 else np.exp(-(edges[0] ** 2) - edges[1] ** 2)
+    power = 4 if rng.random() < 0.5 else 2
+    spot = np.exp(-(edges[0] ** power) - edges[1] ** power)
     cover = spot * np.clip(0.8 + 0.4 * texture(rng, "blotch", h, w), 0, 1.5) * np.float32(rng.uniform(0.15, 0.7))
     return np.clip(image + (colour - 40) * np.float32(cover)[..., None], 0, 255).astype(np.uint8)
 
