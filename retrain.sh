@@ -22,6 +22,13 @@ annotated() {
 }
 # Whether a set is there as a whole (one that was being written when a run was killed is not): stored FOLDER NAME
 stored() { compgen -G "$1/$2/*/dataset_info.json" >/dev/null; }
+# The flag for a training that was begun: resumed NAME
+resumed() { [ ! -e "$work/checkpoints/$1/latest.keras" ] || echo --resume_training; }
+# A bundle to look for lines' characters and for lookalikes with: bundle NAME FLAGS
+bundle() {
+    [ -d "$work/$1" ] || (cd deploy && $python prepare_model.py --formats onnx --no_characters --photos 20 \
+        --stage1 ../retinanet/stage1.keras --stage2 ../retinanet/stage2.keras --out "$work/$1" "${@:2}")
+}
 # A set in the JSONL form -> a TFDS set: set NAME MANIFEST STAGE [FLAGS]
 set_of() {
     local name=$1 manifest=$2 stage=$3
@@ -42,10 +49,9 @@ boxes_of() {
     set_of "$label" "$work/labels/$label/manifest.jsonl" 2
 }
 train() { # train STAGE EPOCHS STEPS BATCH SETS... -- FLAGS
-    local stage=$1 epochs=$2 steps=$3 batch=$4 resume=
+    local stage=$1 epochs=$2 steps=$3 batch=$4
     shift 4
-    [ -e "$work/checkpoints/stage$stage/latest.keras" ] && resume=--resume_training
-    $python "train_stage$stage.py" --epochs "$epochs" --steps_per_epoch "$steps" --batch_size "$batch" $resume \
+    $python "train_stage$stage.py" --epochs "$epochs" --steps_per_epoch "$steps" --batch_size "$batch" $(resumed "stage$stage") \
         --output "$work/stage$stage.keras" --logs "$work/logs/stage$stage" \
         --checkpoints "$work/checkpoints/stage$stage" --quiet "$@"
 }
@@ -165,7 +171,7 @@ stage2 547 "$mix 0.15 0.21 0.19 0.11 0.08 0.11 0.37 0.34 0.28 0.14 0.14 0.14" $(
 
 # The line readers: line TASK EPOCHS MADE "FOLDERS" "MIX" [FLAGS]; MADE made lines, drawn with the mix's last weight
 line() {
-    local task=$1 epochs=$2 made=$3 folders=$4 mix=$5 paths=() resume= digits=
+    local task=$1 epochs=$2 made=$3 folders=$4 mix=$5 paths=() digits=
     shift 5
     for folder in $folders; do
         stored "$s/lines/$folder" lines_dataset || $python make_dataset.py lines --source "$lines/$folder/manifest.jsonl" --task "$task" \
@@ -180,11 +186,10 @@ line() {
     train_line "$task" "$epochs" "${paths[@]}" "$s/lines/made_$task" --mix $mix "$@"
 }
 train_line() { # train_line TASK EPOCHS SETS... FLAGS
-    local task=$1 epochs=$2 resume=
+    local task=$1 epochs=$2
     shift 2
-    [ -e "$work/checkpoints/$task/latest.keras" ] && resume=--resume_training
     $python train_lines.py --task "$task" --epochs "$epochs" --steps_per_epoch 60 --batch_size 64 --learning_rate 2e-3 \
-        --warmup_steps 100 $resume --output "$work/$task.keras" --logs "$work/logs/$task" \
+        --warmup_steps 100 $(resumed "$task") --output "$work/$task.keras" --logs "$work/logs/$task" \
         --checkpoints "$work/checkpoints/$task" --quiet --dataset_path "$@"
     $python -m crnn.release "$work/$task.keras" "crnn/$task.keras"
 }
@@ -205,9 +210,7 @@ told="$s/toloka_water-full_photo-1 $s/toloka_water-display_crop-1 $s/iaoqian_wat
 told="$told $s/iaoqian_water-display_crop-1 $s/displays $s/displays12 $s/displays13 $s/made $lcds"
 told="$told $s/anhkhoitran_electric $s/lcds712 $s/made713 $newest $s/jorvkve_electric $framed $s/lcds792"
 told="$told $last $s/made781 $s/made782 $s/displays775"
-resume=
-[ -e "$work/checkpoints/point/latest.keras" ] && resume=--resume_training
-$python train_point.py --epochs 275 --steps_per_epoch 50 $resume --digits $digits --dataset_path $told \
+$python train_point.py --epochs 275 --steps_per_epoch 50 $(resumed point) --digits $digits --dataset_path $told \
     --mix 0.97 0.95 0.28 0.4 0.33 0.33 0.67 0.64 0.44 0.91 0.16 0.21 0.17 1.28 0.38 0.38 0.2 0.17 0.22 0.14 \
     0.21 0.1 0.27 0.63 0.15 0.09 0.13 0.19 0.19 0.56 \
     --output "$work/point.keras" --logs "$work/logs/point" \
@@ -215,10 +218,8 @@ $python train_point.py --epochs 275 --steps_per_epoch 50 $resume --digits $digit
 # Then larger, and with the displays in more pixels.
 larger='{"input_size": [72, 120], "display_size": [96, 480], "channels": [24, 40, 64, 80], "units": 96}'
 [ -e "$work/larger.keras" ] || $python -m points.enlarge "$work/point.keras" "$work/larger.keras" --network "$larger"
-resume=
-[ -e "$work/checkpoints/point_larger/latest.keras" ] && resume=--resume_training
 $python train_point.py --network "$larger" --initial_weights "$work/larger.keras" --epochs 64 --steps_per_epoch 50 \
-    --learning_rate 1.2e-3 --max_side 520 $resume --digits $digits --dataset_path $(real_displays 1) $lcds \
+    --learning_rate 1.2e-3 --max_side 520 $(resumed point_larger) --digits $digits --dataset_path $(real_displays 1) $lcds \
     "$s/displays811" "$s/displays814" "$s/lcds812" "$s/made813" \
     --mix 0.9 0.9 0.25 0.35 0.4 0.25 0.6 0.8 0.9 1.6 2.6 2.8 \
     --output "$work/point_larger.keras" --logs "$work/logs/point_larger" \
@@ -230,9 +231,7 @@ for name in toloka_water iaoqian_water jorvkve_electric anhkhoitran_electric yuv
     stored "$s/large/$name" meter_values_dataset_stage1 || $python make_dataset.py stage1 --labels "$work/ls/$name/stage1/labels.json" \
         --images "$work/ls/$name/stage1/images" --out "$s/large/$name" --skip_faulty --size 1280
 done
-resume=
-[ -e "$work/checkpoints/corners/latest.keras" ] && resume=--resume_training
-$python train_corners.py --epochs 40 --steps_per_epoch 50 $resume --dataset_path "$s/large/toloka_water" \
+$python train_corners.py --epochs 40 --steps_per_epoch 50 $(resumed corners) --dataset_path "$s/large/toloka_water" \
     "$s/large/iaoqian_water" "$s/large/jorvkve_electric" "$s/large/anhkhoitran_electric" \
     "$s/large/yuva_eb_lcd_electric" "$s/made773" "$s/made781" --mix 3 1.5 1 0.3 0.5 1 2 --warmup_steps 100 \
     --output "$work/corners.keras" --logs "$work/logs/corners" --checkpoints "$work/checkpoints/corners" --quiet
@@ -241,13 +240,11 @@ $python -m corners.release "$work/corners.keras" corners/corners.keras
 for stage in 1 2; do $python -m retinanet.release "$work/stage$stage.keras" "retinanet/stage$stage.keras"; done
 
 # Characters by themselves, cut where the line reader finds them: characters TASK EPOCHS "FOLDERS" FLAGS
-[ -d "$work/plain" ] || (cd deploy && $python prepare_model.py --formats onnx --no_characters --no_judge --photos 20 \
-    --stage1 ../retinanet/stage1.keras --stage2 ../retinanet/stage2.keras --out "$work/plain")
+bundle plain --no_judge
 characters() {
-    local task=$1 epochs=$2 folders=$3 resume=
+    local task=$1 epochs=$2 folders=$3
     shift 3
-    [ -e "$work/checkpoints/${task}_characters/latest.keras" ] && resume=--resume_training
-    $python train_characters.py --task "$task" --models "$work/plain" --epochs "$epochs" --steps_per_epoch 470 $resume \
+    $python train_characters.py --task "$task" --models "$work/plain" --epochs "$epochs" --steps_per_epoch 470 $(resumed "${task}_characters") \
         --dataset_path $(printf "$s/lines/%s " $folders) "$s/lines/made_$task" "$@" --weight_decay 1e-3 --ema 0.998 \
         --output "$work/${task}_characters.keras" --logs "$work/logs/${task}_characters" \
         --checkpoints "$work/checkpoints/${task}_characters" --quiet
@@ -271,30 +268,24 @@ lookalikes() { # lookalikes NAME MODELS FLAGS
     stored "$s/$1" meter_values_dataset_stage1 || $python -m corners.lookalikes --models "$2" --out "$s/$1" "${@:3}"
 }
 judge() { # judge NAME EPOCHS RATE INITIAL MADE LOOKALIKES WEIGHTS
-    local resume=
-    [ -e "$work/checkpoints/$1/latest.keras" ] && resume=--resume_training
-    $python train_corners.py --epochs "$2" --steps_per_epoch 50 $resume --learning_rate "$3" --warmup_steps 100 --ema 0.99 \
+    $python train_corners.py --epochs "$2" --steps_per_epoch 50 $(resumed "$1") --learning_rate "$3" --warmup_steps 100 --ema 0.99 \
         --initial_weights "$4" --dataset_path "$s/large/toloka_water" "$s/large/iaoqian_water" \
         "$s/large/jorvkve_electric" "$s/large/anhkhoitran_electric" "$s/large/yuva_eb_lcd_electric" $(printf "$s/%s " $5) \
         --lookalikes $(printf "$s/lookalikes%s " $6) --mix 3 1.5 1 0.3 0.5 $7 \
         --output "$work/$1.keras" --logs "$work/logs/$1" --checkpoints "$work/checkpoints/$1" --quiet
 }
-judging() { # judging NAME: a bundle that has this judge
-    [ -d "$work/judging_$1" ] || (cd deploy && $python prepare_model.py --formats onnx --no_characters --photos 20 \
-        --stage1 ../retinanet/stage1.keras --stage2 ../retinanet/stage2.keras --judge "$work/$1.keras" --out "$work/judging_$1")
-}
 lookalikes lookalikes1 "$work/plain" --dataset_path "$s/scenes901" "$s/scenes902"
 lookalikes lookalikes2 "$work/plain" --dataset_path "$s/large/"*
 lookalikes lookalikes3 "$work/plain" --dataset_path "$s/made903"
 judge judge1 30 1e-3 "$work/corners.keras" made903 "1 2 3" "4 5 1.5 1.5"
-judging judge1
+bundle judging_judge1 --judge "$work/judge1.keras"
 lookalikes lookalikes4 "$work/judging_judge1" --dataset_path "$s/scenes904" --hard 0.011
 judge judge2 32 8e-4 "$work/judge1.keras" made903 "1 2 3 4" "5 4 1.5 2.5 5"
-judging judge2
+bundle judging_judge2 --judge "$work/judge2.keras"
 lookalikes lookalikes5 "$work/judging_judge2" --hard 0.27 --lines \
     $(printf "$s/lines/%s " plates_ccpd plates_chenwj plates_luxian plates_lyl prices_rub captcha_v2 handwritten_meza)
 judge judge3 64 1e-3 "$work/judge2.keras" "made903 made905" "1 2 3 4 5" "3 9 3 1.5 2.5 4 3.5"
-judging judge3
+bundle judging_judge3 --judge "$work/judge3.keras"
 lookalikes lookalikes6 "$work/judging_judge3" --dataset_path "$s/scenes906" --hard 0.005
 judge judge 44 8e-4 "$work/judge3.keras" "made903 made905" "1 2 3 4 5 6" "3 9 3 1.5 2.5 4 3.5 6"
 $python -m corners.release "$work/judge.keras" corners/judge.keras
