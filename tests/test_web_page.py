@@ -126,7 +126,6 @@ def test_a_pasted_photo(page):
 
 def test_a_photo_from_the_camera(page):
     page.click("#camera")
-    page.wait_for_function("() => document.getElementById('video').videoWidth > 0")
     page.click("#shoot")
     page.locator(".card:not(.waiting)").wait_for()
     assert "No display" in page.locator(".reading").inner_text(), "the browser's fake camera shows no meter"
@@ -135,6 +134,19 @@ def test_a_photo_from_the_camera(page):
     page.click("#stop")
     page.locator("#camera_dialog").wait_for(state="hidden")
     assert page.locator(".card").count() == 1
+
+
+def test_the_camera_dialog_keeps_its_size(page):
+    # The dialog opens before the camera's first frame tells its size: what is to be pressed stays where it is.
+    place = "() => JSON.stringify(document.getElementById('stop').getBoundingClientRect())"
+    page.evaluate("document.getElementById('camera_dialog').showModal()")
+    before = page.evaluate(place)
+    page.evaluate("document.getElementById('camera_dialog').close()")
+    page.click("#camera")
+    page.wait_for_function("() => document.getElementById('video').videoWidth > 0")
+    assert page.evaluate(place) == before
+    page.click("#stop")
+    page.locator("#camera_dialog").wait_for(state="hidden")
 
 
 def test_errors_are_said(page):

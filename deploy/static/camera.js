@@ -2,6 +2,8 @@
 
 const dialog = document.getElementById("camera_dialog");
 const video = document.getElementById("video");
+const shoot = document.getElementById("shoot");
+video.onloadeddata = () => (shoot.disabled = false);
 
 function fromPhone() {
   return new Promise((resolve) => {
@@ -22,7 +24,7 @@ function shot() {
 
 function clicked() {
   return new Promise((resolve) => {
-    document.getElementById("shoot").onclick = () => resolve(true);
+    shoot.onclick = () => resolve(true);
     document.getElementById("stop").onclick = () => resolve(false);
     dialog.onclose = () => resolve(false);
   });
@@ -41,6 +43,8 @@ export async function takePhoto() {
     throw new Error(error.name === "NotFoundError" ? "There is no camera." : "The camera cannot be used: permission was refused.");
   }
   try {
+    // Before the first frame there is nothing to take.
+    shoot.disabled = true;
     video.srcObject = stream;
     dialog.showModal();
     if (!(await clicked())) return null;
