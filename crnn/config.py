@@ -19,12 +19,14 @@ class LineConfig:
         task: what is read; names the files.
         alphabet: class i + 1 is alphabet[i]; class 0 is the CTC blank.
         input_size: (height, width) of the uint8 RGB picture that the network takes, in pixels: the height a multiple
-            of 8, the width of 4.
+            of 8, the width of 4; of twice as much with `fine`.
         fit: "stretch" pictures to the input, or "pad" them.
         max_length: of the longest line, in characters.
         pattern: what a line looks like, see `reader.line_pattern`; None for anything.
         channels: of the six convolutions; the height halves after the first, second, fourth, the width after the first
             and second.
+        fine: channels of a convolution that sees the picture at its full size, where the six see half of it and what
+            this one found: a decimal point is lost in half the pixels. 0: the six see the picture as it is.
         column: channels of a column of the last map, all its height together.
         context: columns that a convolution along the line looks at together, an odd number, so that a character is seen
             whole before it is named; 0 for no such convolution.
@@ -41,6 +43,7 @@ class LineConfig:
     max_length: int = 8
     pattern: str | None = None
     channels: tuple[int, ...] = (24, 48, 96, 96, 128, 128)
+    fine: int = 0
     column: int = 160
     context: int = 0
     rnn: str = "lstm"
@@ -54,25 +57,33 @@ class LineConfig:
             raise ValueError(f"fit: one of {list(FITS)} wanted; {self.fit!r} came")
         if self.rnn not in RNNS:
             raise ValueError(f"rnn: one of {list(RNNS)} wanted; {self.rnn!r} came")
+        for name, least in (("fine", 0), ("column", 1), ("units", 1), ("layers", 0), ("max_length", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: at least {least} wanted; {getattr(self, name)} came")
         height, width = self.input_size
-        if height < 16 or height % 8 or width < 16 or width % 4:
-            raise ValueError(f"input_size: a height in steps of 8, a width in steps of 4 wanted; {height, width} came")
+        rows, columns = (16, 8) if self.fine else (8, 4)
+        if height < 2 * rows or height % rows or width < 4 * columns or width % columns:
+            wanted = f"a height in steps of {rows}, a width in steps of {columns}"
+            raise ValueError(f"input_size: {wanted} wanted; {height, width} came")
         if len(self.channels) != 6 or min(self.channels) < 1:
             raise ValueError(f"channels: 6 whole numbers of at least 1 wanted; {self.channels} came")
         if self.max_length > self.steps:
             raise ValueError(f"max_length: at most {self.steps}, the network's steps; {self.max_length} came")
         if self.context < 0 or (self.context and self.context % 2 == 0):
             raise ValueError(f"context: 0 or an odd number wanted; {self.context} came")
-        for name, least in (("column", 1), ("units", 1), ("layers", 0), ("max_length", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}: at least {least} wanted; {getattr(self, name)} came")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout: from 0 to below 1 wanted; {self.dropout} came")
 
     @property
+    def map_size(self) -> tuple[int, int]:
+        """(height, width) of what the first of the six convolutions sees."""
+        height, width = self.input_size
+        return (height // 2, width // 2) if self.fine else (height, width)
+
+    @property
     def steps(self) -> int:
         """Time steps of the output, T."""
-        return self.input_size[1] // 4
+        return self.map_size[1] // 4
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON takes them."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import keras
 import numpy as np
 
@@ -30,10 +31,14 @@ from training.run import Weighted, chances
 Stored = LineSample | Stage2Sample
 Sample = Stored | DrawnLines
 #: The part of a configuration that weights depend on; the classes, by the alphabet, can be taken over one by one.
-_SHAPE = ("input_size", "channels", "column", "context", "rnn", "units", "layers")
+_SHAPE = ("input_size", "channels", "fine", "column", "context", "rnn", "units", "layers")
 #: More exchanged drums than stage 2 learns from: rows of digits must not be learnt by heart. And displays upside down,
 #: on which the network sees no text: that is how the reader finds out that it cut one out so.
 DISPLAY_AUGMENTATION = dataclasses.replace(CORNERS_PUT_RIGHT, exchange=0.6, turned=0.08)
+
+#: Share of displays that a network which sees twice the pixels (`LineConfig.fine`) is shown in half of them, as most
+#: photos have no more; blur, shake and noise of their views are in such pixels too.
+COARSE = 0.5
 
 #: Of drawn lines, whose characters differ already: the strength of their views against those of stored pictures.
 DRAWN_AUGMENTATION = 0.6
@@ -107,7 +112,10 @@ def examples(
         if isinstance(sample, DrawnLines):
             drawn, text = sample.draw(rng)
             return line_view(drawn, config.input_size, config.fit, rng, gentle), {"logits": encode(text, config)}
-        image, boxes, labels = stage2_view(sample, config.input_size, rng, DISPLAY_AUGMENTATION, pool)
+        size = config.map_size if rng.random() < COARSE else config.input_size
+        image, boxes, labels = stage2_view(sample, size, rng, DISPLAY_AUGMENTATION, pool)
+        if size != config.input_size:
+            image, boxes = cv2.resize(image, config.input_size[::-1]), boxes * (config.input_size[0] / size[0])
         steps = step_labels(boxes, labels, config)
         return image, {"logits": encode(display_text(boxes, labels, config.alphabet), config, steps)}
 

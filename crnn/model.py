@@ -17,16 +17,20 @@ _POOLS = {0: (2, 2), 1: (2, 2), 3: (2, 1)}
 
 
 def build(config: LineConfig) -> keras.Model:
-    """The network: uint8 (B, H, W, 3) -> {"logits": (B, W / 4, classes)} float32, class 0 the blank."""
+    """The network: uint8 (B, H, W, 3) -> {"logits": (B, T, classes)} float32, class 0 the blank; T = `config.steps`."""
     image = keras.Input((*config.input_size, 3), dtype="uint8", name="image")
     x = Normalization255(config.to_dict(), name="normalize")(image)
+    if config.fine:
+        coarse = layers.AveragePooling2D(2, name="coarse")(x)
+        x = layers.Concatenate(name="coarse_and_fine")([coarse, convolved(x, config.fine, "fine", kernel=5, stride=2)])
+    # H and W are those of `config.map_size` from here on.
     for index, filters in enumerate(config.channels):
         x = convolved(x, filters, f"block{index}")
         if index in _POOLS:
             x = layers.MaxPooling2D(_POOLS[index], name=f"block{index}_pool")(x)
     # (B, H / 8, W / 4, C): what is left of the height becomes part of each column, where it stands is kept.
     x = layers.Permute((2, 1, 3), name="columns")(x)  # (B, T, H / 8, C)
-    x = layers.Reshape((config.steps, config.input_size[0] // 8 * config.channels[-1]), name="flat_columns")(x)
+    x = layers.Reshape((config.steps, config.map_size[0] // 8 * config.channels[-1]), name="flat_columns")(x)
     x = layers.Dense(config.column, activation="relu", name="column")(x)  # (B, T, column)
     seen = x
     if config.context:

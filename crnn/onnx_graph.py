@@ -61,7 +61,9 @@ def _flatten(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
 
 
 def _side_by_side(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
-    return graph.add("Concat", [graph.value(each) for each in inputs], value_name(layer, tensor), axis=2)
+    """Features beside each other: of maps, (N, C, H, W) in the graph, or of sequences (N, T, features)."""
+    axis = 1 if len(tensor.shape) == 4 else 2
+    return graph.add("Concat", [graph.value(each) for each in inputs], value_name(layer, tensor), axis=axis)
 
 
 def _both_ways(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:

@@ -18,11 +18,12 @@ from crnn.model import build, heard
 from crnn.release import load
 from training.widening import block_places, check_wider, command, placed, take_over
 
-#: What may become larger; everything else stays what it is.
-WIDTHS = ("channels", "column", "units")
+#: What may become larger; everything else stays what it is. The input grows to its double, and only with `fine`.
+WIDTHS = ("channels", "column", "units", "fine", "input_size")
 
 EXAMPLES = """examples:
   python -m crnn.widen crnn/plate.keras wide.keras --network '{"channels": [32, 64, 128, 128, 176, 176]}'
+  python -m crnn.widen crnn/plate.keras fine.keras --network '{"fine": 24, "input_size": [64, 256]}'
   python train_lines.py --task plate --network '{"channels": [32, 64, 128, 128, 176, 176]}' --learning_rate 1e-3 \\
       --initial_weights wide.keras --dataset_path datasets/plates
 """
@@ -38,12 +39,16 @@ def widen(network: keras.Model, config: LineConfig, wide: LineConfig, seed: int 
         seed: of the new channels' and units' weights.
 
     Returns:
-        The wider network, float32: what is old in it sees only what is old, the new sees everything.
+        The wider network, float32: what is old in it sees only what is old, the new sees everything. With `fine` where
+        there was none it takes pictures of twice as many pixels, and answers what it did for their halves.
 
     Raises:
         ValueError: `wide` is smaller somewhere, or differs in something else.
     """
     check_wider(config, wide, WIDTHS)
+    if config.map_size != wide.map_size:
+        size = tuple(side * (2 if wide.fine else 1) for side in config.map_size)
+        raise ValueError(f"input_size: {size} wanted with fine {wide.fine}; {wide.input_size} came")
     keras.utils.set_random_seed(seed)
 
     def weights(layer: keras.Layer, old: list[np.ndarray], new: list[np.ndarray]) -> list[np.ndarray]:
@@ -58,13 +63,17 @@ def widen(network: keras.Model, config: LineConfig, wide: LineConfig, seed: int 
 def _places(name: str, config: LineConfig, wide: LineConfig) -> tuple[np.ndarray, np.ndarray]:
     """Where a layer's old inputs and outputs stand in the wide network."""
     old, new = config.channels, wide.channels
+    if name.startswith("fine"):
+        return np.arange(3), np.arange(config.fine)
+    if name.startswith("block0"):
+        return np.arange(3 + config.fine), np.arange(old[0])
     if name.startswith("block"):
         return block_places(name, old)
     seen = np.arange(config.column)
     read = np.concatenate([np.arange(config.units), wide.units + np.arange(config.units)])  # of both ways
     if name == "column":
         # The height that is left is part of a column: its rows one after another, each with all channels.
-        rows = np.arange(config.input_size[0] // 8)[:, None] * new[-1]
+        rows = np.arange(config.map_size[0] // 8)[:, None] * new[-1]
         return (rows + np.arange(old[-1])).ravel(), seen
     if name == "logits":
         parts = [rows.start + (read if part == "read" else seen) for part, rows in heard(wide).items()]

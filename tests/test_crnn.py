@@ -28,6 +28,7 @@ from training.line_sets import LineSample
 
 TINY = {"channels": [8, 8, 8, 8, 8, 8], "column": 16, "units": 8}
 CODE = task_config("code", {**TINY, "alphabet": "abc", "input_size": (16, 32), "max_length": 4})
+FINE = {"fine": 6, "input_size": [32, 64]}
 
 
 def randomised(network, seed=0):
@@ -57,9 +58,23 @@ def test_the_network_gives_raw_logits_a_step_every_four_pixels(changes):
     assert not np.allclose(logits.sum(-1), 1), "logits, not probabilities"
 
 
+def test_a_fine_network_sees_twice_the_pixels():
+    config = task_config("code", {**CODE.to_dict(), **FINE})
+    assert (config.map_size, config.steps) == (CODE.input_size, CODE.steps)
+    network = build(config)
+    plain = np.full((1, 32, 64, 3), 128, np.uint8)
+    rows = np.arange(32) % 2
+    striped = plain + (rows[:, None, None] * 80 - 40).astype(np.uint8)  # of the same mean wherever four pixels are one
+    logits = network.predict(np.concatenate([plain, striped]), verbose=0)["logits"]
+    assert logits.shape == (2, 8, 4)
+    assert np.abs(logits[0] - logits[1]).max() > 0.01
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
+        ({"fine": -1}, "fine: at least 0 wanted"),
+        ({"fine": 6, "input_size": (24, 64)}, "a height in steps of 16, a width in steps of 8"),
         ({"alphabet": "aa"}, "alphabet"),
         ({"rnn": "transformer"}, "rnn"),
         ({"fit": "crop"}, "fit"),
@@ -235,10 +250,21 @@ def test_weaker_augmentation_changes_a_line_less():
     assert change(0) < 0.5 * change(0.4) < 0.5 * change(1)
 
 
-@pytest.mark.parametrize("changes", [{}, {"rnn": "gru"}, {"layers": 0}, {"context": 3}, {"layers": 0, "context": 5}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"rnn": "gru"},
+        {"layers": 0},
+        {"context": 3},
+        {"layers": 0, "context": 5},
+        {**FINE, "channels": [9, 8, 8, 8, 8, 8]},
+    ],
+)
 def test_exports_answer_as_keras_does(changes, tmp_path):
-    network = randomised(build(task_config("code", {**CODE.to_dict(), **changes})))
-    batch = np.random.default_rng(0).integers(0, 256, (3, 16, 32, 3), np.uint8)
+    config = task_config("code", {**CODE.to_dict(), **changes})
+    network = randomised(build(config))
+    batch = np.random.default_rng(0).integers(0, 256, (3, *config.input_size, 3), np.uint8)
     truth = network.predict(batch, verbose=0)
     (tmp_path / "code.onnx").write_bytes(to_onnx(network).SerializeToString())
     assert largest_difference(truth, OnnxNetwork(tmp_path / "code.onnx", 1)(batch)) < 1e-4

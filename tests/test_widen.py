@@ -37,6 +37,17 @@ def test_a_wider_network_answers_the_same(changes):
     assert wide.count_params() > network.count_params()
 
 
+def test_a_finer_network_answers_for_halves_as_before():
+    network, config = narrow()
+    large = dataclasses.replace(config, **WIDE, fine=5, input_size=(32, 64))
+    finer = widen.widen(network, config, large)
+    twice = pictures().repeat(2, axis=1).repeat(2, axis=2)
+    answer, before = (n.predict(x, verbose=0)["logits"] for n, x in ((finer, twice), (network, pictures())))
+    np.testing.assert_allclose(answer, before, atol=1e-4)
+    finest = widen.widen(finer, large, dataclasses.replace(large, fine=8))
+    np.testing.assert_allclose(finest.predict(twice, verbose=0)["logits"], before, atol=1e-4)
+
+
 def test_what_is_new_learns():
     """Nobody listens to the new channels at first, but everything in the network gets a gradient soon."""
     network, config = narrow(dropout=0.0)
@@ -55,7 +66,9 @@ def test_what_is_new_learns():
     [
         ({"units": 4}, "units: at least 8 wanted; 4 came"),
         ({"channels": (8, 8, 4, 8, 8, 8)}, "channels: at least"),
-        ({"rnn": "gru", "units": 9}, "only channels, column, units can be widened; rnn would change"),
+        ({"rnn": "gru", "units": 9}, "only channels, column, units, fine, input_size can be widened; rnn would change"),
+        ({"fine": 4, "input_size": (48, 64)}, r"input_size: \(32, 64\) wanted with fine 4; \(48, 64\) came"),
+        ({"input_size": (32, 64)}, r"input_size: \(16, 32\) wanted with fine 0; \(32, 64\) came"),
     ],
 )
 def test_what_is_no_widening_is_refused(changes, message):

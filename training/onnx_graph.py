@@ -222,12 +222,13 @@ def _flatten(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
     return graph.add("Flatten", [x], name, axis=1)
 
 
-def _largest(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
+def _pooled(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
     sizes = [inputs[0].shape[1 + i] % layer.pool_size[i] for i in range(2)]
     if layer.pool_size != layer.strides or any(sizes):
         raise ExportError(f"layer {layer.name!r}: only pooling that divides the map evenly is exported")
     shape = {"kernel_shape": list(layer.pool_size), "strides": list(layer.strides)}
-    return graph.add("MaxPool", [graph.value(inputs[0])], value_name(layer, tensor), **shape)
+    kind = "MaxPool" if isinstance(layer, keras.layers.MaxPooling2D) else "AveragePool"
+    return graph.add(kind, [graph.value(inputs[0])], value_name(layer, tensor), **shape)
 
 
 def _mean(graph: Graph, layer: Any, inputs: list[Any], tensor: Any) -> str:
@@ -267,7 +268,8 @@ WRITERS: dict[type, Writer] = {
     keras.layers.Dropout: _nothing,
     keras.layers.Flatten: _flatten,
     keras.layers.GlobalAveragePooling2D: _mean,
-    keras.layers.MaxPooling2D: _largest,
+    keras.layers.AveragePooling2D: _pooled,
+    keras.layers.MaxPooling2D: _pooled,
     keras.layers.UpSampling2D: _enlarge,
     keras.layers.Reshape: _reshape,
     keras.layers.Concatenate: _concatenate,
