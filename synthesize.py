@@ -35,6 +35,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     what = "photos of meters -> stage1/ (photos, corners) and stage2/ (displays, digits), each with labels.json"
     meters = commands.add_parser("meters", help=what, description=what, epilog=EXAMPLES, formatter_class=form)
     _add_flags(meters, size=640, what="longest side of a photo in pixels (default 640)")
+    meters.add_argument("--kind", choices=KINDS, help="of these displays only (default: seven of ten analog)")
     what = "photos without a meter: walls, pipes, printed numbers -> stage1/ with labels.json; what is refused"
     scenes = commands.add_parser("scenes", help=what, description=what, epilog=EXAMPLES, formatter_class=form)
     _add_flags(scenes, size=640, what="longest side of a photo in pixels (default 640)")

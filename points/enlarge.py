@@ -21,7 +21,7 @@ from points.release import load
 from training.widening import block_places, check_wider, command, placed, take_over
 
 #: What may become larger; everything else stays what it is.
-SIZES = ("input_size", "display_size", "channels", "units")
+SIZES = ("input_size", "display_size", "channels", "residuals", "units")
 
 EXAMPLES = """examples:
   python -m points.enlarge points/point.keras larger.keras --network '{"input_size": [72, 120]}'
@@ -55,13 +55,20 @@ def enlarge(network: keras.Model, config: PointConfig, large: PointConfig, seed:
             old = [_spread(old[0], config, large), *old[1:]]
         return [placed(a, b, ins if a.ndim > 1 else None, outs) for a, b in zip(old, new, strict=True)]
 
-    return take_over(network, build(large), weights)
+    larger = build(large)
+    for index in range(config.residuals, large.residuals):
+        # A new block adds nothing until it has learned to: its last normalisation multiplies by 0.
+        scale = larger.get_layer(f"residual{index}_last_bn").gamma
+        scale.assign(np.zeros(scale.shape))
+    return take_over(network, larger, weights)
 
 
 def _places(name: str, config: PointConfig, large: PointConfig) -> tuple[np.ndarray, np.ndarray]:
     """Where a layer's old inputs and outputs stand in the large network."""
     if name.startswith("block"):
         return block_places(name, config.channels)
+    if name.startswith("residual"):
+        return (np.arange(config.channels[2]),) * 2
     if name == "seen":
         rows, columns = _map(large)
         each = np.arange(rows * columns)[:, None] * large.channels[-1]  # all channels of a place stand together

@@ -14,6 +14,9 @@ from training.normalization import Normalization255
 #: Of the four convolutions: side of the kernel and step.
 _CONVOLUTIONS = ((5, 2), (3, 2), (3, 1), (3, 2))
 
+#: The convolution after which more may follow: of those that see much already, the last before the map shrinks again.
+_DEEPER = 2
+
 
 def build(config: PointConfig) -> keras.Model:
     """uint8 (B, H, W, 3), the cut of a gap -> {"logits": (B, 1)} float32, how much speaks for a point there."""
@@ -34,9 +37,19 @@ def build_row(config: PointConfig, gaps: int) -> keras.Model:
 def _answer(config: PointConfig, x: Any) -> Any:
     for index, (filters, (side, step)) in enumerate(zip(config.channels, _CONVOLUTIONS, strict=True)):
         x = convolved(x, filters, f"block{index}", kernel=side, stride=step)
+        if index == _DEEPER:
+            x = _residuals(x, filters, config.residuals)
     # Flattened, not averaged: a point between the digits and one beside them differ in the place alone.
     x = layers.Flatten(name="flat")(x)
     x = layers.Dropout(config.dropout, name="dropout")(x)
     x = layers.Dense(config.units, activation="relu", name="seen")(x)
     x = layers.Dropout(config.dropout, name="dropout_last")(x)
     return layers.Dense(1, dtype="float32", name="answer")(x)
+
+
+def _residuals(x: Any, filters: int, blocks: int) -> Any:
+    for index in range(blocks):
+        more = convolved(x, filters, f"residual{index}_first")
+        more = convolved(more, filters, f"residual{index}_last", activate=False)
+        x = layers.ReLU(name=f"residual{index}")(layers.Add(name=f"residual{index}_sum")([x, more]))
+    return x

@@ -42,7 +42,7 @@ class MeterOptions:
         overwrite: replace a set that was made before.
         preview: where to write a contact sheet; None for none.
         scenes: photos without a meter alone, for stage 1.
-        kind: of displays, "analog" or "digital"; None for both, see `draw_display`.
+        kind: of displays, "analog" or "digital"; None for both.
     """
 
     count: int
@@ -180,17 +180,16 @@ def _check(out: Path, options: MeterOptions, least_size: int = 160) -> None:
 
 def _make_all(options: MeterOptions) -> Iterator[_Made]:
     """Make the photos in order. Each has its own generator, so that it does not matter which process draws it."""
-    jobs = [
-        (options.seed, index, options.size, index < _PREVIEW_PHOTOS and options.preview is not None, options.scenes)
-        for index in range(options.count)
-    ]
-    yield from in_order(_make, jobs, options.workers)
+    yield from in_order(_make, [(options, index) for index in range(options.count)], options.workers)
 
 
-def _make(job: tuple[int, int, int, bool, bool]) -> _Made:
-    seed, index, size, with_tile, scenes = job
-    photo = (photo_without_meter if scenes else make_photo)(np.random.default_rng([seed, index]), size)
-    name = f"{'scene' if scenes else 'meter'}_{seed}_{index:06d}.jpg"
+def _make(job: tuple[MeterOptions, int]) -> _Made:
+    options, index = job
+    rng = np.random.default_rng([options.seed, index])
+    scenes = options.scenes
+    photo = photo_without_meter(rng, options.size) if scenes else make_photo(rng, options.size, options.kind)
+    with_tile = index < _PREVIEW_PHOTOS and options.preview is not None
+    name = f"{'scene' if scenes else 'meter'}_{options.seed}_{index:06d}.jpg"
     shape = (photo.image.shape[0], photo.image.shape[1])
     found = photo.corners is not None
     corners = photo.corners[None] if photo.corners is not None else np.zeros((0, 4, 2), np.float32)

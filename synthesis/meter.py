@@ -46,7 +46,7 @@ class MeterPhoto:
     display_size: tuple[int, int]
 
 
-def make_photo(rng: np.random.Generator, size: int = 640) -> MeterPhoto:
+def make_photo(rng: np.random.Generator, size: int = 640, kind: str | None = None) -> MeterPhoto:
     """Make one photo from the documented mix.
 
     About 75 % legible displays, 12 % illegible ones, 13 % photos without a meter; seven of ten displays are drums.
@@ -54,12 +54,13 @@ def make_photo(rng: np.random.Generator, size: int = 640) -> MeterPhoto:
     Args:
         rng: the only source of chance: the same state makes the same bytes.
         size: longest side of the photo in pixels.
+        kind: of the display, "analog" or "digital"; None for both.
     """
     share = rng.random()
     if share > LEGIBLE_SHARE + ILLEGIBLE_SHARE:
         return photo_without_meter(rng, size)
-    kind = "digital" if rng.random() < DIGITAL_SHARE else "analog"
-    return _photo_of_meter(rng, kind, legible=share < LEGIBLE_SHARE, size=size)
+    drawn = "digital" if rng.random() < DIGITAL_SHARE else "analog"
+    return _photo_of_meter(rng, kind or drawn, legible=share < LEGIBLE_SHARE, size=size)
 
 
 def _photo_shape(rng: np.random.Generator, size: int) -> tuple[int, int]:

@@ -153,6 +153,7 @@ def test_of_long_rows_the_part_with_the_point_is_looked_at(decimals):
         ({"input_size": [20, 80]}, "input_size"),
         ({"channels": [8]}, "channels"),
         ({"units": 0}, "units"),
+        ({"residuals": -1}, "residuals: at least 0 wanted; -1 came"),
         ({"dropout": 1.0}, "dropout"),
         ({"display_size": [8, 320]}, "display_size"),
         ({"colour": 3}, "unknown key 'colour'"),
@@ -267,6 +268,21 @@ def test_more_channels_answer_as_before(trained):
     before, after = (np.asarray(each(cuts)["logits"]) for each in (network, wider))
     np.testing.assert_allclose(after, before, atol=1e-4)
     assert wider.count_params() > network.count_params()
+
+
+def test_more_convolutions_answer_as_before_and_learn(trained):
+    network, config = load(trained[0])
+    once = PointConfig.from_dict({**config.to_dict(), "residuals": 1})
+    twice = PointConfig.from_dict({**once.to_dict(), "residuals": 2, "channels": [8, 12, 10, 16]})
+    deeper = enlarge(network, config, once)
+    cuts, point = cuts_of(config)
+    before = np.asarray(network(cuts)["logits"])
+    np.testing.assert_allclose(deeper(cuts)["logits"], before, atol=1e-4)
+    deeper.compile(keras.optimizers.Adam(1e-2), loss={"logits": "mse"})
+    deeper.fit(cuts, {"logits": point[:, None].astype(np.float32)}, epochs=2, verbose=0)
+    assert np.abs(deeper.get_layer("residual0_last_bn").gamma.numpy()).min() > 0
+    again = enlarge(deeper, once, twice)
+    np.testing.assert_allclose(again(cuts)["logits"], deeper(cuts)["logits"], atol=1e-4)
 
 
 def test_more_pixels_answer_nearly_as_before():

@@ -33,6 +33,12 @@ def test_same_generator_same_bytes() -> None:
     assert other.image.shape != first.image.shape or other.image.tobytes() != first.image.tobytes()
 
 
+@pytest.mark.parametrize("kind", ["analog", "digital"])
+def test_meters_of_one_kind(kind: str) -> None:
+    classes = {make_photo(np.random.default_rng([6, i]), 320, kind).counter_class for i in range(24)}
+    assert {kind, None} <= classes <= {kind, f"{kind}_illegible", None}
+
+
 def test_photos_obey_the_contract(photos: list[MeterPhoto]) -> None:
     for photo in photos:
         assert photo.image.dtype == np.uint8 and photo.image.ndim == 3 and photo.image.shape[2] == 3

@@ -29,6 +29,12 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+def test_meters_of_one_kind_alone(tmp_path: Path) -> None:
+    assert run(tmp_path / "lcds", "--kind", "digital") == 0
+    labels = (tmp_path / "lcds/stage1/labels.json").read_text()
+    assert "Digital" in labels and "Analog" not in labels
+
+
 def test_same_bytes_for_any_number_of_workers(made: Path, tmp_path: Path) -> None:
     assert run(tmp_path / "again", "--workers", "2") == 0
     assert content(tmp_path / "again") == content(made)
