@@ -112,10 +112,11 @@ def examples(
         if isinstance(sample, DrawnLines):
             drawn, text = sample.draw(rng)
             return line_view(drawn, config.input_size, config.fit, rng, gentle), {"logits": encode(text, config)}
-        size = config.map_size if rng.random() < COARSE else config.input_size
+        coarse = config.fine and rng.random() < COARSE
+        size = config.map_size if coarse else config.input_size
         image, boxes, labels = stage2_view(sample, size, rng, DISPLAY_AUGMENTATION, pool)
-        if size != config.input_size:
-            image, boxes = cv2.resize(image, config.input_size[::-1]), boxes * (config.input_size[0] / size[0])
+        if coarse:
+            image, boxes = cv2.resize(image, config.input_size[::-1]), boxes * 2
         steps = step_labels(boxes, labels, config)
         return image, {"logits": encode(display_text(boxes, labels, config.alphabet), config, steps)}
 

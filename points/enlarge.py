@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from points.config import PointConfig
-from points.model import build
+from points.model import DEEPER, build
 from points.release import load
 from training.widening import block_places, check_wider, command, placed, take_over
 
@@ -68,7 +68,7 @@ def _places(name: str, config: PointConfig, large: PointConfig) -> tuple[np.ndar
     if name.startswith("block"):
         return block_places(name, config.channels)
     if name.startswith("residual"):
-        return (np.arange(config.channels[2]),) * 2
+        return (np.arange(config.channels[DEEPER]),) * 2
     if name == "seen":
         rows, columns = _map(large)
         each = np.arange(rows * columns)[:, None] * large.channels[-1]  # all channels of a place stand together

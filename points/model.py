@@ -15,7 +15,7 @@ from training.normalization import Normalization255
 _CONVOLUTIONS = ((5, 2), (3, 2), (3, 1), (3, 2))
 
 #: The convolution after which more may follow: of those that see much already, the last before the map shrinks again.
-_DEEPER = 2
+DEEPER = 2
 
 
 def build(config: PointConfig) -> keras.Model:
@@ -37,7 +37,7 @@ def build_row(config: PointConfig, gaps: int) -> keras.Model:
 def _answer(config: PointConfig, x: Any) -> Any:
     for index, (filters, (side, step)) in enumerate(zip(config.channels, _CONVOLUTIONS, strict=True)):
         x = convolved(x, filters, f"block{index}", kernel=side, stride=step)
-        if index == _DEEPER:
+        if index == DEEPER:
             x = _residuals(x, filters, config.residuals)
     # Flattened, not averaged: a point between the digits and one beside them differ in the place alone.
     x = layers.Flatten(name="flat")(x)

@@ -55,6 +55,10 @@ class MeterOptions:
     kind: str | None = None
 
 
+#: A picture to make: what was asked for, and its number.
+_Job = tuple[MeterOptions, int]
+
+
 @dataclass(frozen=True)
 class _Made:
     """One photo as it goes to disk: JPEG bytes and the annotations of both stages, and a tile for the preview."""
@@ -133,14 +137,13 @@ def write_displays(out: Path, options: MeterOptions) -> Counter[str]:
     counts: Counter[str] = Counter({"analog": 0, "digital": 0})
     tasks: list[Task] = []
     tiles: list[Tile] = []
-    jobs = [
-        (options.seed, index, options.size, index < _PREVIEW_PHOTOS and options.preview is not None, options.kind)
-        for index in range(options.count)
-    ]
     with replacing(out) as folder:
         (folder / "stage2" / "images").mkdir(parents=True)
         for kind, name, data, task, tile in tqdm(
-            in_order(_make_display, jobs, options.workers), total=options.count, unit="display", desc="displays"
+            in_order(_make_display, _jobs(options), options.workers),
+            total=options.count,
+            unit="display",
+            desc="displays",
         ):
             counts[kind] += 1
             (folder / "stage2" / "images" / name).write_bytes(data)
@@ -153,11 +156,22 @@ def write_displays(out: Path, options: MeterOptions) -> Counter[str]:
     return counts
 
 
-def _make_display(job: tuple[int, int, int, bool, str | None]) -> tuple[str, str, bytes, Task, Tile | None]:
-    seed, index, size, with_tile, kind = job
-    made = shrunk(make_display(np.random.default_rng([seed, index]), kind), size)
-    name = f"display_{seed}_{index:06d}.jpg"
-    tile = Tile(made.image, np.zeros((0, 4, 2)), np.zeros(0, np.int64), (), made.reading) if with_tile else None
+def _jobs(options: MeterOptions) -> list[_Job]:
+    return [(options, index) for index in range(options.count)]
+
+
+def _has_tile(job: _Job) -> bool:
+    options, index = job
+    return index < _PREVIEW_PHOTOS and options.preview is not None
+
+
+def _make_display(job: _Job) -> tuple[str, str, bytes, Task, Tile | None]:
+    options, index = job
+    made = shrunk(make_display(np.random.default_rng([options.seed, index]), options.kind), options.size)
+    name = f"display_{options.seed}_{index:06d}.jpg"
+    tile = None
+    if _has_tile(job):
+        tile = Tile(made.image, np.zeros((0, 4, 2)), np.zeros(0, np.int64), (), made.reading)
     return made.kind, name, encode_jpeg(made.image, 93), _rectangles(made), tile
 
 
@@ -180,15 +194,14 @@ def _check(out: Path, options: MeterOptions, least_size: int = 160) -> None:
 
 def _make_all(options: MeterOptions) -> Iterator[_Made]:
     """Make the photos in order. Each has its own generator, so that it does not matter which process draws it."""
-    yield from in_order(_make, [(options, index) for index in range(options.count)], options.workers)
+    yield from in_order(_make, _jobs(options), options.workers)
 
 
-def _make(job: tuple[MeterOptions, int]) -> _Made:
+def _make(job: _Job) -> _Made:
     options, index = job
     rng = np.random.default_rng([options.seed, index])
     scenes = options.scenes
     photo = photo_without_meter(rng, options.size) if scenes else make_photo(rng, options.size, options.kind)
-    with_tile = index < _PREVIEW_PHOTOS and options.preview is not None
     name = f"{'scene' if scenes else 'meter'}_{options.seed}_{index:06d}.jpg"
     shape = (photo.image.shape[0], photo.image.shape[1])
     found = photo.corners is not None
@@ -202,7 +215,7 @@ def _make(job: tuple[MeterOptions, int]) -> _Made:
         stage1=polygon_task(shape, corners, classes),
         crop=None if display is None else encode_jpeg(display.image, 95),
         stage2=None if display is None else _rectangles(display),
-        tile=_tile(photo, name) if with_tile else None,
+        tile=_tile(photo, name) if _has_tile(job) else None,
     )
 
 
