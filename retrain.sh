@@ -104,6 +104,11 @@ made displays811 displays 30000 811 --kind analog
 made lcds812 displays 20000 812 --kind digital
 made made813 meters 6000 813
 made displays814 displays 20000 814 --kind analog
+made displays815 displays 24000 815 --kind analog
+made lcds816 displays 18000 816 --kind digital
+made made817 meters 8000 817
+made made818 meters 7000 818 --kind digital
+made made819 meters 7000 819 --kind digital
 for stage in 1 2; do
     stored "$work/sets/made" "meter_values_dataset_stage$stage" || $python make_dataset.py "stage$stage" \
         --labels "$work/made/stage$stage/labels.json" --images "$work/made/stage$stage/images" --out "$work/sets/made" \
@@ -115,10 +120,12 @@ for name in made101 made102 made201 made202 made773 made781 scenes7 scenes8 scen
         --labels "$work/$name/stage1/labels.json" \
         --images "$work/$name/stage1/images" --out "$work/sets/$name" --split 0.97 0.03 0 --size 640
 done
-# The photos of seeds 201, 401, 512, 612, 713, 723, 733, 743, 773, 781, 782 and 813 show their displays to the readers.
+# The photos of seeds 201, 401, 512, 612, 713, 723, 733, 743, 773, 781, 782, 813, 817, 818 and 819 show their displays to the
+# readers.
 for name in made201 made401 made512 made612 made713 made723 made733 made743 made773 displays displays12 displays211 \
     displays311 displays511 displays611 displays711 lcds712 displays721 lcds722 displays731 lcds732 displays741 displays751 \
-    displays761 displays771 displays775 lcds772 lcds792 made781 made782 displays811 lcds812 made813 displays814; do
+    displays761 displays771 displays775 lcds772 lcds792 made781 made782 displays811 lcds812 made813 displays814 \
+    displays815 lcds816 made817 made818 made819; do
     stored "$work/sets/$name" "meter_values_dataset_stage2" || $python make_dataset.py stage2 \
         --labels "$work/$name/stage2/labels.json" --images "$work/$name/stage2/images" --out "$work/sets/$name" \
         --split 0.97 0.03 0
@@ -201,6 +208,14 @@ train_line display 691 $(displays 1) $lcds $more $newest $framed "$s/displays761
     "$s/lcds792" "$s/displays811" "$s/lcds812" "$s/made813" "$s/displays814" --digits $digits \
     --mix 1.78 1.72 0.5 0.79 0.8 0.32 0.65 0.65 0.58 0.61 1.43 1.08 0.65 0.94 0.65 0.94 0.65 1.01 0.65 0.65 0.65 0.43 0.1 0.06 \
     0.07 0.23 0.43 0.33 0.23 0.18 0.25 0.23 0.04 0.04 0.02 0.03 0.03 0.15 1.08 1.35 1.18 0.53
+# Then on the newest made ones alone, more LCDs in photos among them.
+$python train_lines.py --task display --initial_weights "$work/display.keras" --epochs 24 --steps_per_epoch 100 --batch_size 128 \
+    --learning_rate 4.5e-4 --warmup_steps 60 --ema 0.997 --max_side 400 $(resumed display_further) --digits $digits \
+    --dataset_path $(real_displays 1) $lcds "$s/displays815" "$s/displays814" "$s/lcds816" "$s/made817" "$s/made818" "$s/made819" \
+    --mix 1.3 1.2 0.5 0.7 0.75 0.3 0.6 1.3 1.4 0.8 1.6 2.2 2.8 2.8 \
+    --output "$work/display_further.keras" --logs "$work/logs/display_further" \
+    --checkpoints "$work/checkpoints/display_further" --quiet
+$python -m crnn.release "$work/display_further.keras" crnn/display.keras
 
 # The gaps between digits. Of jorvkve few: on its displays without red nobody can say whether the last drum is tenths.
 made displays13 displays 16000 13

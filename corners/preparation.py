@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -54,7 +55,7 @@ def prepare_corners(
 
 
 def prepare_judge(
-    source: Path, formats: tuple[str, ...], folder: Path, make: Made, shown: float = JudgeSettings.shown
+    source: Path, formats: tuple[str, ...], folder: Path, make: Made, known: JudgeSettings | None = None
 ) -> JudgeSettings:
     """Exports what a corner network says about displays being there, without what it says about corners, and checks it.
 
@@ -63,7 +64,7 @@ def prepare_judge(
         formats: see `prepare_corners`.
         folder: where to; exists.
         make: draws a photo.
-        shown: the probability that the reader is to want.
+        known: has the probabilities and the confidence that the reader is to want; None for the usual ones.
 
     Returns:
         What belongs into the bundle.
@@ -79,7 +80,8 @@ def prepare_judge(
         raise ReleaseError(f'{source}: holds a network that does not judge; "judged" channels wanted')
     print(f"{JUDGE}: {source}")
     files, checks = export_float32(JUDGE, judging(network), _cuts(config, make), formats, folder, TOLERANCE)
-    return JudgeSettings(config.input_size, config.margin, files, shown, sha256(source), checks)
+    made = JudgeSettings(config.input_size, config.margin, files, source_sha256=sha256(source), checks=checks)
+    return made if known is None else replace(made, shown=known.shown, doubted=known.doubted, read=known.read)
 
 
 def judging(network: keras.Model) -> keras.Model:

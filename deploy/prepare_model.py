@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
         from corners.preparation import prepare_corners, prepare_judge
         from crnn.preparation import LineWish, prepare_lines  # TensorFlow, seconds to import: when there is work for it
         from points.preparation import PointWish, prepare_point
-        from reader.bundle import CornersSettings, JudgeSettings, save_bundle
+        from reader.bundle import CornersSettings, save_bundle
         from reader.corners import CornerSharpener, DisplayJudge
         from reader.gaps import PointReader
         from reader.lines import LineReader
@@ -133,8 +133,8 @@ def main(arguments: list[str] | None = None) -> int:
             second = prepare_characters(seconds, formats, folder, _made_line, known)
             looks = before.corners.looks if before and before.corners else CornersSettings.looks
             sharp = prepare_corners(corners, formats, folder, _made_corners, looks) if corners else None
-            shown = before.judge.shown if before and before.judge else JudgeSettings.shown
-            judged = prepare_judge(judge, formats, folder, _made_corners, shown) if judge else None
+            judging = before.judge if before else None
+            judged = prepare_judge(judge, formats, folder, _made_corners, judging) if judge else None
             wish = Wish(
                 {"stage1": flags.stage1, "stage2": flags.stage2},
                 formats,

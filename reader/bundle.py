@@ -151,6 +151,8 @@ class JudgeSettings:
         margin: room around the display in this cut, on each side, in heights of the display.
         files: file name in the bundle's folder by runtime.
         shown: what is a display with less probability is none.
+        doubted: but with at least this one it is, if it reads with a confidence of `read`; 1: none is.
+        read: see `doubted`.
         source_sha256: of the .keras file from which the files were exported.
         checks: what comparing each export with its source found, by runtime or kind of file, for the record.
     """
@@ -159,6 +161,8 @@ class JudgeSettings:
     margin: float
     files: Mapping[str, str]
     shown: float = 0.3
+    doubted: float = 1.0
+    read: float = 0.9
     source_sha256: str = ""
     checks: Mapping[str, str] = field(default_factory=dict)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -108,14 +109,20 @@ class DisplayJudge:
         self.network = network
         self.settings = settings
 
-    def __call__(self, photo: UInt8 | Drawable, corners: npt.ArrayLike) -> bool:
+    def __call__(
+        self, photo: UInt8 | Drawable, corners: npt.ArrayLike, confidence: Callable[[], float] = lambda: 0.0
+    ) -> bool:
         """Whether a display is there.
 
         Args:
             photo: (H, W, 3) uint8 RGB, or a `reader.photo.Photo` of it.
             corners: (4, 2) in photo pixels, put right if they are to be.
+            confidence: reads what is there; asked for where it decides: a display reads well, and little else does.
         """
-        return self.probability(photo, corners) >= self.settings.shown
+        probability = self.probability(photo, corners)
+        if probability >= self.settings.shown:
+            return True
+        return probability >= self.settings.doubted and confidence() >= self.settings.read
 
     def probability(self, photo: UInt8 | Drawable, corners: npt.ArrayLike) -> float:
         """How likely a display is there; 0 where the corners enclose no area."""

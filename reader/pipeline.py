@@ -275,9 +275,11 @@ class MeterReader:
         display = found.display
         if self.sharpener is not None:
             display = replace(display, corners=self.sharpener(photo, display.corners))
-        if self.judge is not None and not self.is_illegible(display) and not self.judge(photo, display.corners):
-            return None
-        return replace(found, display=display)
+        sharp = replace(found, display=display)
+        if self.judge is None or self.is_illegible(display):
+            return sharp
+        shown = self.judge(photo, display.corners, lambda: self.read_upright(photo, sharp)[1].reading.confidence)
+        return sharp if shown else None
 
     def places(self, photo: Photo) -> Iterator[tuple[Found, float]]:
         """The places that look like a display, each looked at closely when it is asked for, and how it convinced."""

@@ -262,6 +262,13 @@ def test_a_display_that_is_none_from_close_by_is_refused_or_another_is_taken():
     assert judge(photo, corners[[0, 2, 1, 3]]) is False, "corners without an area are no display"
     lenient = DisplayJudge(Judging(-1.0), judge.settings)  # e^-1 / (1 + e^-1) = 0.27
     assert lenient(photo, corners + np.array([0, 90])) is True
+    doubting = DisplayJudge(Judging(-2.0), JudgeSettings(SIZE, 0.2, {}, doubted=0.1, read=0.9))  # 0.12
+    asked = []
+    for sure in (0.89, 0.9):
+        assert doubting(photo, corners + np.array([0, 90]), lambda s=sure: asked.append(s) or s) is (sure >= 0.9)
+    assert asked == [0.89, 0.9] and doubting(photo, corners, lambda: asked.append(0) or 0.0) and len(asked) == 2
+    surely_not = DisplayJudge(Judging(-2.5), doubting.settings)  # 0.08
+    assert surely_not(photo, corners + np.array([0, 90]), lambda: 1.0) is False, "whatever it reads"
 
     def read(stage1, photo, judge=judge):
         return MeterReader(stage1, FakeStage2(), settings, 0.0, judge=judge).with_bundle(settings).read(photo)
@@ -270,6 +277,12 @@ def test_a_display_that_is_none_from_close_by_is_refused_or_another_is_taken():
     assert result.success and result.text == "0012345"
     np.testing.assert_allclose(result.corners, corners, atol=4)
     assert not read(Deceived(), photo, None).text, "without a judgement the surer one is read"
+    refusing = replace(judge.settings, shown=0.999)  # what the display is has a probability of 0.9975
+    assert read(FakeStage1(), photo, DisplayJudge(Judging(), refusing)).reason == NO_DISPLAY
+    kept = read(FakeStage1(), photo, DisplayJudge(Judging(), replace(refusing, doubted=0.9, read=0.5)))
+    assert kept.success and kept.text == result.text and kept.confidence >= 0.5
+    unread = DisplayJudge(Judging(), replace(refusing, doubted=0.9, read=1.1))
+    assert read(FakeStage1(), photo, unread).reason == NO_DISPLAY
     empty, _ = photo_of("       ", corners)
     refused = read(FakeStage1(), empty)
     assert refused.reason == NO_DISPLAY and not refused.success and refused.corners is None
@@ -331,9 +344,11 @@ def test_it_learns_what_is_no_display(trained, tmp_path):
         sample = plate(int(rng.integers(1000)))
         return sample.image, sample.corners[0]
 
-    settings = prepare_judge(run.output, ("savedmodel", "onnx", "onnx_int8"), tmp_path, make, 0.3)
+    known = JudgeSettings((1, 1), 0.0, {}, 0.3, 0.02, 0.8)
+    settings = prepare_judge(run.output, ("savedmodel", "onnx", "onnx_int8"), tmp_path, make, known)
     assert settings.files == {"onnx": "judge.onnx", "onnx_float32": "judge.onnx", "savedmodel": "judge/1"}
-    assert (settings.input_size, settings.shown) == (SMALL.input_size, 0.3)
+    assert settings.input_size == SMALL.input_size
+    assert (settings.shown, settings.doubted, settings.read) == (0.3, 0.02, 0.8)
     assert set(settings.checks) == {"onnx_float32", "savedmodel"}
     judge = DisplayJudge(OnnxNetwork(tmp_path / "judge.onnx"), settings)
     judged = [judge(sample.image, sample.corners[0]) for each in unseen for sample in each]
