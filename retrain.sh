@@ -192,13 +192,13 @@ line() {
         --out "$s/lines/made_$task" --split 0.97 0.03 0
     train_line "$task" "$epochs" "${paths[@]}" "$s/lines/made_$task" --mix $mix "$@"
 }
-train_line() { # train_line TASK EPOCHS SETS... FLAGS
-    local task=$1 epochs=$2
+train_line() { # train_line NAME EPOCHS SETS... FLAGS; the name is the task's, or begins with it and "_"
+    local name=$1 task=${1%%_*} epochs=$2
     shift 2
     $python train_lines.py --task "$task" --epochs "$epochs" --steps_per_epoch 60 --batch_size 64 --learning_rate 2e-3 \
-        --warmup_steps 100 $(resumed "$task") --output "$work/$task.keras" --logs "$work/logs/$task" \
-        --checkpoints "$work/checkpoints/$task" --quiet --dataset_path "$@"
-    $python -m crnn.release "$work/$task.keras" "crnn/$task.keras"
+        --warmup_steps 100 $(resumed "$name") --output "$work/$name.keras" --logs "$work/logs/$name" \
+        --checkpoints "$work/checkpoints/$name" --quiet --dataset_path "$@"
+    $python -m crnn.release "$work/$name.keras" "crnn/$task.keras"
 }
 line captcha 14 9000 captcha_v2 "1 2"
 line plate 667 30000 "plates_ccpd plates_chenwj plates_luxian plates_lyl" "0.8 1.6 1.2 0.8 3.6" --balance 0.5
@@ -209,13 +209,10 @@ train_line display 691 $(displays 1) $lcds $more $newest $framed "$s/displays761
     --mix 1.78 1.72 0.5 0.79 0.8 0.32 0.65 0.65 0.58 0.61 1.43 1.08 0.65 0.94 0.65 0.94 0.65 1.01 0.65 0.65 0.65 0.43 0.1 0.06 \
     0.07 0.23 0.43 0.33 0.23 0.18 0.25 0.23 0.04 0.04 0.02 0.03 0.03 0.15 1.08 1.35 1.18 0.53
 # Then on the newest made ones alone, more LCDs in photos among them.
-$python train_lines.py --task display --initial_weights "$work/display.keras" --epochs 24 --steps_per_epoch 100 --batch_size 128 \
-    --learning_rate 4.5e-4 --warmup_steps 60 --ema 0.997 --max_side 400 $(resumed display_further) --digits $digits \
-    --dataset_path $(real_displays 1) $lcds "$s/displays815" "$s/displays814" "$s/lcds816" "$s/made817" "$s/made818" "$s/made819" \
-    --mix 1.3 1.2 0.5 0.7 0.75 0.3 0.6 1.3 1.4 0.8 1.6 2.2 2.8 2.8 \
-    --output "$work/display_further.keras" --logs "$work/logs/display_further" \
-    --checkpoints "$work/checkpoints/display_further" --quiet
-$python -m crnn.release "$work/display_further.keras" crnn/display.keras
+train_line display_further 24 $(real_displays 1) $lcds "$s/displays815" "$s/displays814" "$s/lcds816" "$s/made817" "$s/made818" \
+    "$s/made819" --mix 1.3 1.2 0.5 0.7 0.75 0.3 0.6 1.3 1.4 0.8 1.6 2.2 2.8 2.8 --digits $digits --max_side 400 \
+    --initial_weights "$work/display.keras" --steps_per_epoch 100 --batch_size 128 --learning_rate 4.5e-4 --warmup_steps 60 \
+    --ema 0.997
 
 # The gaps between digits. Of jorvkve few: on its displays without red nobody can say whether the last drum is tenths.
 made displays13 displays 16000 13

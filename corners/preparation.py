@@ -55,7 +55,7 @@ def prepare_corners(
 
 
 def prepare_judge(
-    source: Path, formats: tuple[str, ...], folder: Path, make: Made, known: JudgeSettings | None = None
+    source: Path, formats: tuple[str, ...], folder: Path, make: Made, before: JudgeSettings | None = None
 ) -> JudgeSettings:
     """Exports what a corner network says about displays being there, without what it says about corners, and checks it.
 
@@ -64,7 +64,7 @@ def prepare_judge(
         formats: see `prepare_corners`.
         folder: where to; exists.
         make: draws a photo.
-        known: has the probabilities and the confidence that the reader is to want; None for the usual ones.
+        before: settings whose probabilities and confidence are taken over; None for the usual ones.
 
     Returns:
         What belongs into the bundle.
@@ -80,8 +80,9 @@ def prepare_judge(
         raise ReleaseError(f'{source}: holds a network that does not judge; "judged" channels wanted')
     print(f"{JUDGE}: {source}")
     files, checks = export_float32(JUDGE, judging(network), _cuts(config, make), formats, folder, TOLERANCE)
-    made = JudgeSettings(config.input_size, config.margin, files, source_sha256=sha256(source), checks=checks)
-    return made if known is None else replace(made, shown=known.shown, doubted=known.doubted, read=known.read)
+    size, margin = config.input_size, config.margin
+    known = before or JudgeSettings(size, margin, files)
+    return replace(known, input_size=size, margin=margin, files=files, source_sha256=sha256(source), checks=checks)
 
 
 def judging(network: keras.Model) -> keras.Model:
