@@ -116,13 +116,12 @@ def line_task(task: str, paths: Sequence[Path], seed: int) -> Task:
     from crnn.losses import CtcLoss
     from crnn.model import build
     from crnn.train import training_samples
-    from training.line_augment import augmentation_of
 
     config = task_config(task, {})
     start = perf_counter()
     samples = [sample for path in paths for sample in training_samples(path, "train", config)]
     seconds = perf_counter() - start
-    make = fit.examples(samples, config, augmentation_of(task), seed)
+    make = fit.examples(samples, config, 1.0, seed)
     return Task(f"lines: {task}", lambda: build(config), {"logits": CtcLoss()}, make, len(samples), seconds)
 
 

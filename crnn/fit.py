@@ -22,7 +22,7 @@ from reader.types import UInt8
 from training.augment import CORNERS_PUT_RIGHT, DigitPool, plain_display, stage2_view
 from training.datasets import Stage2Sample
 from training.display_texts import WHOLE, digit_row, display_text
-from training.line_augment import LineAugmentation, augmentation_of, line_view
+from training.line_augment import augmentation_of, line_view
 from training.line_sets import DrawnLines, LineSample
 from training.loop import Example, Feed, RunConfig, fingerprint, fit, write_json_atomic
 from training.loop import prepare as prepare_run
@@ -52,7 +52,7 @@ def fit_lines(
     validation: Sequence[Stored],
     run: RunConfig,
     config: LineConfig,
-    augmentation: LineAugmentation | None = None,
+    strength: float = 1.0,
     resume: bool = False,
     initial: Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -61,14 +61,13 @@ def fit_lines(
 ) -> keras.callbacks.History:
     """Trains on `sets`; keeps the weights that read the most whole lines of `validation`.
 
-    `singles`: single digits to exchange those of displays for.
+    `strength`: of the augmentation, 1 as usual. `singles`: single digits to exchange those of displays for.
 
     Raises:
         ValueError: lines that the network cannot have, or initial weights of another network.
     """
     samples = [s for w in sets for s in w.samples]
     check_lines([*samples, *validation], config)
-    augmentation = augmentation or augmentation_of(config.task)
 
     def create() -> keras.Model:
         network = build(config)
@@ -81,9 +80,10 @@ def fit_lines(
     model, state = prepare_run(create, {"logits": CtcLoss()}, run, resume)
     if resume:
         check_same(embedded_config(model), config, f"--resume_training: {run.checkpoints}", (*_SHAPE, "alphabet"))
-    shown: Any = DISPLAY_AUGMENTATION if samples and isinstance(samples[0], Stage2Sample) else augmentation
+    of_displays = bool(samples) and isinstance(samples[0], Stage2Sample)
+    shown: Any = DISPLAY_AUGMENTATION.scaled(strength) if of_displays else augmentation_of(config.task, strength)
     write_json_atomic(run.logs / "config.json", {"network": config.to_dict(), "augmentation": shown})
-    make = examples(samples, config, augmentation, run.seed, singles)
+    make = examples(samples, config, strength, run.seed, singles)
     feed = Feed(make, chances(sets), run, int(state.get("epoch", 0)))
 
     def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
@@ -95,13 +95,17 @@ def fit_lines(
 def examples(
     samples: Sequence[Sample],
     config: LineConfig,
-    augmentation: LineAugmentation,
+    strength: float,
     seed: int,
     singles: Sequence[tuple[int, UInt8]] = (),
 ) -> Callable[[int, np.random.Generator], Example]:
-    """What `training.loop.Feed` makes batches of: a view of a line and its classes; `seed` draws exchanged digits."""
+    """What `training.loop.Feed` makes batches of: a view of a line and its classes.
+
+    `strength` is the augmentation's; `seed` draws exchanged digits.
+    """
     displays = [s for s in samples if isinstance(s, Stage2Sample)]
     pool = DigitPool.collect(displays, seed=seed, singles=singles) if displays else None
+    augmentation, of_displays = augmentation_of(config.task, strength), DISPLAY_AUGMENTATION.scaled(strength)
     gentle = augmentation.scaled(DRAWN_AUGMENTATION)
 
     def make(index: int, rng: np.random.Generator) -> Example:
@@ -114,7 +118,7 @@ def examples(
             return line_view(drawn, config.input_size, config.fit, rng, gentle), {"logits": encode(text, config)}
         coarse = config.fine and rng.random() < COARSE
         size = config.map_size if coarse else config.input_size
-        image, boxes, labels = stage2_view(sample, size, rng, DISPLAY_AUGMENTATION, pool)
+        image, boxes, labels = stage2_view(sample, size, rng, of_displays, pool)
         if coarse:
             image, boxes = cv2.resize(image, config.input_size[::-1]), boxes * 2
         steps = step_labels(boxes, labels, config)
@@ -127,7 +131,7 @@ def augmented_views(
     samples: Sequence[Sample], config: LineConfig, count: int, seed: int = 0, strength: float = 1.0
 ) -> list[tuple[UInt8, str]]:
     """Random training views with their texts, as the network sees them; `strength` of the augmentation."""
-    make = examples(samples, config, augmentation_of(config.task, strength), seed)
+    make = examples(samples, config, strength, seed)
     rng = np.random.default_rng(seed)
     made = [make(int(i), rng) for i in rng.integers(len(samples), size=count)]
     texts = [targets["logits"][: config.max_length] for _, targets in made]

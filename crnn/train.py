@@ -15,7 +15,6 @@ from training.flags import check_mix, network_changes, run_config
 from training.idx_digits import DigitError
 from training.kept import Keeper
 from training.labelstudio import DatasetError
-from training.line_augment import augmentation_of
 from training.line_sets import DrawnLines, LineSample, line_samples
 from training.run import Weighted
 from training.script import finished, run_script
@@ -43,7 +42,7 @@ def add_task_flags(parser: argparse.ArgumentParser) -> None:
         default=1.0,
         metavar="S",
         help="how far training views of a line differ from its picture: 1 as usual, less for the last epochs of a long "
-        "training, 0 not at all (default: 1)",
+        "training, 0 not at all, but for displays' corners and those upside down (default: 1)",
     )
     parser.add_argument(
         "--balance",
@@ -67,8 +66,6 @@ def check_flags(args: argparse.Namespace) -> None:
     check_mix(args, 0 if args.task == "display" else len(args.digits))
     if not 0 <= args.augmentation <= 2:
         raise ValueError(f"--augmentation: a number from 0 to 2 wanted, {args.augmentation} came")
-    if args.augmentation != 1 and args.task == "display":
-        raise ValueError("--augmentation: displays have views of their own; it is for lines")
     if not 0 <= args.balance <= 1:
         raise ValueError(f"--balance: a number from 0 to 1 wanted, {args.balance} came")
     if args.balance and args.task == "display":
@@ -124,7 +121,7 @@ def train(args: argparse.Namespace) -> keras.callbacks.History:
         validation,
         run,
         config,
-        augmentation_of(args.task, args.augmentation),
+        args.augmentation,
         resume=args.resume_training,
         initial=args.initial_weights,
         callbacks=watchers(config, validation, run),

@@ -11,6 +11,7 @@ from reader.image import letterbox
 from reader.symbols import FLOATP_ID
 from training import augment
 from training.augment import (
+    CORNERS_PUT_RIGHT,
     DigitPool,
     Stage1Augmentation,
     Stage2Augmentation,
@@ -33,7 +34,7 @@ COLOURS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0]], np.ui
 def no_light(monkeypatch):
     """Geometry alone, so that colours can be found again."""
     for change in ("distort", "fade", "far_away"):
-        monkeypatch.setattr(augment, change, lambda image, rng: image)
+        monkeypatch.setattr(augment, change, lambda image, rng, **strength: image)
 
 
 def marked_photo(corners, size=(480, 640), radius=14):
@@ -337,6 +338,22 @@ def test_storing_a_display_first_changes_little():
         cv2.cvtColor(trained, cv2.COLOR_RGB2GRAY).astype(float), cv2.cvtColor(served, cv2.COLOR_RGB2GRAY).astype(float)
     )
     assert np.abs(shift).max() < 0.1
+
+
+def test_weaker_views_differ_less_from_the_display_but_are_cut_as_wrongly():
+    sample, usual = marked_display(), replace(CORNERS_PUT_RIGHT, exchange=0.6, turned=0.08)
+    assert usual.scaled(1) == usual
+    weaker = usual.scaled(0.5)
+    assert (weaker.exchange, weaker.light, weaker.loose) == (0.3, 0.5, 0.04)
+    kept = ("jitter", "shift", "loose_by", "turned")
+    assert all(getattr(weaker, name) == getattr(usual, name) for name in kept)
+
+    def change(strength):
+        settings = replace(usual.scaled(strength), jitter=0, shift=0, turned=0)
+        views = [stage2_view(sample, (64, 320), np.random.default_rng(i), settings)[0] for i in range(40)]
+        return np.mean([np.abs(view.astype(int) - stretch(sample.image, (64, 320))).mean() for view in views])
+
+    assert change(0) < change(0.4) < change(1)
 
 
 def test_displays_upside_down_have_nothing_to_read(no_light):

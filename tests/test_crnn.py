@@ -367,7 +367,6 @@ def test_rare_first_characters_are_drawn_more_often():
     [
         (["--task", "plate", "--augmentation", "-1"], "--augmentation: a number from 0 to 2 wanted, -1.0 came"),
         (["--task", "plate", "--augmentation", "nan"], "a number from 0 to 2 wanted, nan came"),
-        (["--task", "display", "--augmentation", "0.5"], "displays have views of their own"),
         (["--task", "plate", "--balance", "1.5"], "a number from 0 to 1 wanted, 1.5 came"),
         (["--task", "plate", "--balance", "nan"], "a number from 0 to 1 wanted, nan came"),
         (["--task", "display", "--balance", "0.5"], "displays are not balanced"),

@@ -14,7 +14,6 @@ from crnn.release import load
 from training import digit_rows
 from training.digit_rows import DigitRows
 from training.idx_digits import IdxDigits
-from training.line_augment import augmentation_of
 from training.line_sets import DrawnLines
 from training.tfds_writer import LINES_NAME
 
@@ -76,7 +75,7 @@ def test_training_draws_another_row_in_every_view(idx):
     config = task_config("handwritten")
     lines = DrawnLines(DigitRows.load(idx), 8, "0123456789", str(idx))
     check_lines([lines], config)
-    make = examples([lines], config, augmentation_of("handwritten"), seed=0)
+    make = examples([lines], config, 1.0, seed=0)
     made = [make(0, np.random.default_rng(seed)) for seed in range(20)]
     assert all(view.shape == (*config.input_size, 3) for view, _ in made)
     assert len({targets["logits"].tobytes() for _, targets in made}) > 15

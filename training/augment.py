@@ -7,7 +7,8 @@ display (the second look). Stage 2 sees displays cut out a little wrong, as stag
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -250,6 +251,7 @@ class Stage2Augmentation:
         loose_by: standard deviation of such a cut's error, in display heights.
         far_away: share of displays of a few pixels' height, see `training.photometric.far_away`.
         fade: share of displays that have lost most of their contrast.
+        light: strength of the changes of light, lens and sensor, see `training.photometric.distort`.
     """
 
     jitter: float = 0.05
@@ -262,6 +264,15 @@ class Stage2Augmentation:
     loose_by: float = 0.25
     far_away: float = 0.2
     fade: float = 0.1
+    light: float = 1.0
+
+    def scaled(self, strength: float) -> Stage2Augmentation:
+        """The same with every change `strength` times as frequent.
+
+        The errors of the corners stay, for the reader's have them too, and so do displays upside down.
+        """
+        parts = ("exchange", "negative", "moved_point", "loose", "far_away", "fade", "light")
+        return replace(self, **{name: strength * getattr(self, name) for name in parts})
 
 
 #: For networks that read displays whose corners the corner network has put right: smaller errors are left of them.
@@ -350,7 +361,7 @@ def stage2_view(
     Returns:
         The picture (h + 2 room, w + 2 room, 3), boxes (n, 4) xyxy in the view's pixels, labels (n,).
     """
-    light = light or distort
+    light = light or partial(distort, strength=settings.light)
     if pool is not None and rng.random() < settings.exchange:
         sample = exchange_digits(sample, pool, rng)
     if settings.moved_point and rng.random() < settings.moved_point:
