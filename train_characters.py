@@ -19,7 +19,7 @@ EXAMPLES = """examples:
 
 def main(arguments: list[str] | None = None) -> int:
     """Flags, then one call; the exit code."""
-    parser = training_parser("lines", __doc__, EXAMPLES)
+    parser = training_parser("lines", __doc__, EXAMPLES, without=("--augmentation",))
     add = parser.add_argument
     add("--task", required=True, metavar="TASK", help="of the line reader, such as handwritten")
     add("--models", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="its bundle (default: deploy/models)")

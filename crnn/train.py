@@ -11,7 +11,7 @@ from crnn.config import TASKS, LineConfig, task_config
 from training import datasets, workers
 from training.datasets import stage2_samples
 from training.digit_rows import LONGEST, DigitRows
-from training.flags import check_mix, network_changes, run_config
+from training.flags import check_augmentation, check_mix, network_changes, run_config
 from training.idx_digits import DigitError
 from training.kept import Keeper
 from training.labelstudio import DatasetError
@@ -37,14 +37,6 @@ def add_task_flags(parser: argparse.ArgumentParser) -> None:
     """The flags that line readers have beside those of every training and tuning script."""
     parser.add_argument("--task", required=True, metavar="TASK", help=f"one of {', '.join(TASKS)}, or a name of yours")
     parser.add_argument(
-        "--augmentation",
-        type=float,
-        default=1.0,
-        metavar="S",
-        help="how far training views of a line differ from its picture: 1 as usual, less for the last epochs of a long "
-        "training, 0 not at all, but for displays' corners and those upside down (default: 1)",
-    )
-    parser.add_argument(
         "--balance",
         type=float,
         default=0.0,
@@ -64,8 +56,7 @@ def place_files(args: argparse.Namespace) -> None:
 def check_flags(args: argparse.Namespace) -> None:
     """Raises ValueError for what is wrong with the flags themselves, before anything is loaded."""
     check_mix(args, 0 if args.task == "display" else len(args.digits))
-    if not 0 <= args.augmentation <= 2:
-        raise ValueError(f"--augmentation: a number from 0 to 2 wanted, {args.augmentation} came")
+    check_augmentation(args)
     if not 0 <= args.balance <= 1:
         raise ValueError(f"--balance: a number from 0 to 1 wanted, {args.balance} came")
     if args.balance and args.task == "display":

@@ -26,7 +26,7 @@ def tuning_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the script; the exit code."""
     return tuning_script.main(
-        Tuned(SCRIPT, "train_lines.py", check, train, ("task", "balance", "augmentation")), tuning_parser(), arguments
+        Tuned(SCRIPT, "train_lines.py", check, train, ("task", "balance")), tuning_parser(), arguments
     )
 
 

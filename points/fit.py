@@ -33,6 +33,7 @@ def fit_point(
     validation: Sequence[Stage2Sample],
     run: RunConfig,
     config: PointConfig | None = None,
+    strength: float = 1.0,
     resume: bool = False,
     initial: Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -41,7 +42,7 @@ def fit_point(
 ) -> keras.callbacks.History:
     """Trains on `sets`; keeps the weights that place the point right on most displays of `validation`.
 
-    `singles`: single digits to exchange those of displays for.
+    `strength`: of the augmentation, 1 as usual. `singles`: single digits to exchange those of displays for.
 
     Raises:
         ValueError: initial weights of another network.
@@ -56,8 +57,9 @@ def fit_point(
         return network
 
     model, state = prepare(create, {"logits": PointLoss()}, run, resume)
-    write_json_atomic(run.logs / "config.json", {"network": config.to_dict(), "augmentation": AUGMENTATION})
-    feed = Feed(examples(samples, config, run.seed, singles), chances(sets), run, int(state.get("epoch", 0)))
+    shown = {"network": config.to_dict(), "augmentation": AUGMENTATION.scaled(strength)}
+    write_json_atomic(run.logs / "config.json", shown)
+    feed = Feed(examples(samples, config, strength, run.seed, singles), chances(sets), run, int(state.get("epoch", 0)))
 
     def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
         return evaluate_points(network, config, validation)
@@ -68,14 +70,16 @@ def fit_point(
 def examples(
     samples: Sequence[Stage2Sample],
     config: PointConfig,
+    strength: float,
     seed: int,
     singles: Sequence[tuple[int, UInt8]] = (),
 ) -> Callable[[int, np.random.Generator], Example]:
     """What `training.loop.Feed` makes batches of: the gaps of a display, and which has the point."""
+    settings = AUGMENTATION.scaled(strength)
     pool = DigitPool.collect(samples, seed=seed, singles=singles)
 
     def make(index: int, rng: np.random.Generator) -> Example:
-        view, boxes, labels = stage2_view(samples[index], config.display_size, rng, AUGMENTATION, pool)
+        view, boxes, labels = stage2_view(samples[index], config.display_size, rng, settings, pool)
         row, decimals = digit_row(boxes, labels)
         digits = np.array([box for box, _ in row], np.float32).reshape(-1, 4)
         if len(digits):

@@ -17,9 +17,11 @@ _ROWS = 24
 _GREEN, _GREY = (40, 200, 90), (70, 74, 80)
 
 
-def write_gaps(path: Path, samples: Sequence[Stage2Sample], config: PointConfig, seed: int = 0) -> None:
-    """Writes a sheet of random training rows (PNG)."""
-    make = examples(samples, config, seed)
+def write_gaps(
+    path: Path, samples: Sequence[Stage2Sample], config: PointConfig, seed: int = 0, strength: float = 1.0
+) -> None:
+    """Writes a sheet of random training rows (PNG); `strength`: of the augmentation."""
+    make = examples(samples, config, strength, seed)
     rng = np.random.default_rng(seed)
     rows = []
     for index in rng.integers(len(samples), size=_ROWS):

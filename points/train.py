@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from points.config import PointConfig
 from training import workers
 from training.datasets import load_sets, stage2_samples
-from training.flags import check_mix, network_changes, run_config
+from training.flags import check_augmentation, check_mix, network_changes, run_config
 from training.kept import Keeper
 from training.run import weighted
 from training.script import finished, run_script
@@ -35,6 +35,7 @@ def network_config(args: argparse.Namespace) -> PointConfig:
 
 def _train(args: argparse.Namespace) -> int:
     check_mix(args)
+    check_augmentation(args)
     config = network_config(args)
     workers.connect()  # before TensorFlow computes anything
     keep = Keeper(args.logs)
@@ -46,7 +47,7 @@ def _train(args: argparse.Namespace) -> int:
     if args.preview:
         from points.sheets import write_gaps
 
-        write_gaps(Path(args.preview), [s for one in sets for s in one], config, args.seed)
+        write_gaps(Path(args.preview), [s for one in sets for s in one], config, args.seed, args.augmentation)
         print(f"gaps as the network is shown them: {args.preview}")
         return 0
     return finished(args, train(args, config, sets, validation))
@@ -66,6 +67,7 @@ def train(args: argparse.Namespace, config: PointConfig, sets: list[list], valid
         validation,
         run_config(args, "point", sum(len(s) for s in sets)),
         config,
+        strength=args.augmentation,
         resume=args.resume_training,
         initial=args.initial_weights,
         verbose=2 if args.quiet else 1,

@@ -29,8 +29,10 @@ def sample_tiles(samples: Samples) -> list[Tile]:
     return tiles
 
 
-def augmented_tiles(samples: Samples, config: Stage1Config | Stage2Config, seed: int = 0) -> list[Tile]:
-    """Random training views, as the network sees them."""
+def augmented_tiles(
+    samples: Samples, config: Stage1Config | Stage2Config, seed: int = 0, strength: float = 1.0
+) -> list[Tile]:
+    """Random training views, as the network sees them; `strength`: of the augmentation of displays."""
     rng = np.random.default_rng(seed)
     stage = 1 if isinstance(config, Stage1Config) else 2
     pool = DigitPool.collect(samples, seed=seed) if stage == 2 else None  # type: ignore[arg-type]
@@ -40,7 +42,8 @@ def augmented_tiles(samples: Samples, config: Stage1Config | Stage2Config, seed:
         if isinstance(sample, Stage1Sample):
             view, shapes, labels = stage1_view(sample, config.input_size, rng, Stage1Augmentation())
         else:
-            view, shapes, labels = stage2_view(sample, config.input_size, rng, CORNERS_PUT_RIGHT, pool)
+            settings = CORNERS_PUT_RIGHT.scaled(strength)
+            view, shapes, labels = stage2_view(sample, config.input_size, rng, settings, pool)
         tiles.append(_tile(stage, view, shapes, labels, sample.name))
     return tiles
 

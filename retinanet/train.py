@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from retinanet.config import Stage1Config, Stage2Config
 from retinanet.sheets import LAYOUT, augmented_tiles
 from training import datasets, workers
+from training.augment import CORNERS_PUT_RIGHT
 from training.datasets import stage1_samples, stage2_samples
-from training.flags import check_mix, network_changes, run_config
+from training.flags import check_augmentation, check_mix, network_changes, run_config
 from training.kept import Keeper
 from training.preview import write_sheet
 from training.run import weighted
@@ -32,7 +33,9 @@ def _train(stage: int, args: argparse.Namespace) -> int:
     if args.preview:
         sets, _ = load_sets(stage, args)
         samples = [s for one in sets for s in one]
-        write_sheet(Path(args.preview), augmented_tiles(samples, _network(stage, args), args.seed), *LAYOUT[stage])
+        strength = args.augmentation if stage == 2 else 1.0
+        tiles = augmented_tiles(samples, _network(stage, args), args.seed, strength)
+        write_sheet(Path(args.preview), tiles, *LAYOUT[stage])
         print(f"augmented samples: {args.preview}")
         return 0
     return finished(args, train(stage, args))
@@ -53,7 +56,10 @@ def train(stage: int, args: argparse.Namespace) -> keras.callbacks.History:
     from retinanet.watch import watchers
 
     run = run_config(args, f"stage{stage}", sum(len(s) for s in sets))
-    fit_stage: Any = fit.fit_stage1 if stage == 1 else partial(fit.fit_stage2, singles=load_digits(args.digits))
+    fit_stage: Any = fit.fit_stage1
+    if stage == 2:
+        weaker = CORNERS_PUT_RIGHT.scaled(args.augmentation)
+        fit_stage = partial(fit.fit_stage2, augmentation=weaker, singles=load_digits(args.digits))
     return fit_stage(
         weighted(sets, args.mix),
         validation,
@@ -69,6 +75,8 @@ def train(stage: int, args: argparse.Namespace) -> keras.callbacks.History:
 def check_flags(stage: int, args: argparse.Namespace) -> None:
     """Raises ValueError for what is wrong with the flags themselves, before anything is loaded."""
     check_mix(args)
+    if stage == 2:
+        check_augmentation(args)
     _network(stage, args)
 
 

@@ -234,7 +234,11 @@ def test_files_that_hold_no_point_network(tmp_path):
 
 def test_a_sheet_of_what_is_trained_on(tmp_path):
     write_gaps(tmp_path / "gaps.png", [sample(6, 2), sample(5, 0)], SMALL)
-    assert load_image(tmp_path / "gaps.png").shape == (24 * 28, GAPS * 36, 3)
+    usual = load_image(tmp_path / "gaps.png")
+    assert usual.shape == (24 * 28, GAPS * 36, 3)
+    write_gaps(tmp_path / "weaker.png", [sample(6, 2), sample(5, 0)], SMALL, strength=0.0)
+    weaker = load_image(tmp_path / "weaker.png")
+    assert weaker.shape == usual.shape and (weaker != usual).any()
 
 
 @pytest.mark.parametrize(

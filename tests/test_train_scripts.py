@@ -98,6 +98,19 @@ def test_a_sheet_of_augmented_samples(stage, sets, tmp_path, capsys):
     picture = load_image(sheet)
     assert min(picture.shape[:2]) > 300 and picture.std() > 10
     assert f"augmented samples: {sheet}" in capsys.readouterr().out
+
+
+def test_views_of_displays_can_be_weaker(sets, tmp_path, capsys):
+    pictures = []
+    for strength in ("1", "0"):
+        sheet = tmp_path / f"{strength}.png"
+        words = flags(sets, tmp_path, "--preview", sheet, "--augmentation", strength, network=False, stage=2)
+        assert train_stage2.main(words) == 0
+        pictures.append(load_image(sheet))
+    assert (pictures[0] != pictures[1]).any()
+    words = flags(sets, tmp_path, "--augmentation", "3", network=False, stage=2)
+    assert train_stage2.main(words) == 1
+    assert "--augmentation: a number from 0 to 2 wanted, 3.0 came" in capsys.readouterr().err
     assert not (tmp_path / "best.keras").exists() and not (tmp_path / "logs").exists()
 
 

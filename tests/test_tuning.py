@@ -171,6 +171,10 @@ def test_the_train_command_keeps_the_other_flags():
     assert tune.train_command(1, args, {"learning_rate": 1e-3, "batch_size": 8}) == (
         "python train_stage1.py --dataset_path 'a set' --learning_rate 0.001 --batch_size 8 --mix 1.0 --ema 0.9"
     )
+    args = tune.tuning_parser(2).parse_args(["--dataset_path", "set", "--digits", "a", "b", "--augmentation", "0.5"])
+    assert tune.train_command(2, args, {"learning_rate": 1e-3}) == (
+        "python train_stage2.py --dataset_path set --learning_rate 0.001 --digits a b --augmentation 0.5"
+    )
 
 
 @pytest.mark.parametrize(

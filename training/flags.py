@@ -11,6 +11,9 @@ from typing import Any
 from training.precision import PRECISIONS
 from training.run import OPTIMIZERS, RunConfig
 
+#: Trainings whose views can be drawn weaker or stronger (`--augmentation`).
+AUGMENTED = ("stage2", "point", "lines")
+
 
 def boolean(text: str) -> bool:
     """True/False as existing command lines write it."""
@@ -69,6 +72,12 @@ def check_mix(args: argparse.Namespace, more: int = 0, of: str = "--digits") -> 
         raise ValueError(f"--mix: {wanted} numbers wanted, one a set{beside}; {len(args.mix)} came")
 
 
+def check_augmentation(args: argparse.Namespace) -> None:
+    """Raises ValueError where --augmentation is no strength."""
+    if not 0 <= args.augmentation <= 2:
+        raise ValueError(f"--augmentation: a number from 0 to 2 wanted, {args.augmentation} came")
+
+
 def training_parser(
     name: str, description: str, epilog: str, without: Collection[str] = (), **defaults: object
 ) -> argparse.ArgumentParser:
@@ -102,6 +111,15 @@ def training_parser(
             metavar="JSONL" if name != "lines" else "PATH",
             help="single digits that are exchanged with those of displays: manifests with image, split and reading"
             + ("; or, for lines, folders in MNIST's form to draw rows of digits from" if name == "lines" else ""),
+        )
+    if name in AUGMENTED:
+        add(
+            "--augmentation",
+            type=float,
+            default=1.0,
+            metavar="S",
+            help="how far training views differ from their pictures: 1 as usual, less for the last epochs of a long "
+            "training, 0 not at all, but for the errors of displays' corners (default: 1)",
         )
     add("--network", metavar="JSON", help='changes to the network, as a file or text: {"fpn_channels": 96}')
     add("--output", type=Path, default=Path("retinanet") / f"{name}.keras", help="best weights (default: %(default)s)")

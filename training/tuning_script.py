@@ -183,9 +183,9 @@ def train_command(tuned: Tuned, parser: argparse.ArgumentParser, args: argparse.
     words = ["python", tuned.train_script, "--dataset_path", *map(str, args.dataset_path)]
     for name, value in params.items():
         words += [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
-    known = ("mix", "network", "initial_weights", "precision", "max_side", "ema", "warmup_steps", "seed")
-    for name in (*tuned.told, *known):
-        value = getattr(args, name)
+    known = ("mix", "digits", "network", "initial_weights", "augmentation", "precision", "max_side", "ema")
+    for name in (*tuned.told, *known, "warmup_steps", "seed"):
+        value = getattr(args, name, None)  # not every training has all of them
         if value != parser.get_default(name):
             words += [f"--{name}", *(map(str, value) if isinstance(value, list) else [str(value)])]
     return shlex.join(words)
