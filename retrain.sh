@@ -109,6 +109,8 @@ made lcds816 displays 18000 816 --kind digital
 made made817 meters 8000 817
 made made818 meters 7000 818 --kind digital
 made made819 meters 7000 819 --kind digital
+made made820 meters 8000 820 --kind digital
+made made821 meters 6000 821 --kind analog
 for stage in 1 2; do
     stored "$work/sets/made" "meter_values_dataset_stage$stage" || $python make_dataset.py "stage$stage" \
         --labels "$work/made/stage$stage/labels.json" --images "$work/made/stage$stage/images" --out "$work/sets/made" \
@@ -120,12 +122,12 @@ for name in made101 made102 made201 made202 made773 made781 scenes7 scenes8 scen
         --labels "$work/$name/stage1/labels.json" \
         --images "$work/$name/stage1/images" --out "$work/sets/$name" --split 0.97 0.03 0 --size 640
 done
-# The photos of seeds 201, 401, 512, 612, 713, 723, 733, 743, 773, 781, 782, 813, 817, 818 and 819 show their displays to the
+# The photos of seeds 201, 401, 512, 612, 713, 723, 733, 743, 773, 781, 782, 813 and 817 to 821 show their displays to the
 # readers.
 for name in made201 made401 made512 made612 made713 made723 made733 made743 made773 displays displays12 displays211 \
     displays311 displays511 displays611 displays711 lcds712 displays721 lcds722 displays731 lcds732 displays741 displays751 \
     displays761 displays771 displays775 lcds772 lcds792 made781 made782 displays811 lcds812 made813 displays814 \
-    displays815 lcds816 made817 made818 made819; do
+    displays815 lcds816 made817 made818 made819 made820 made821; do
     stored "$work/sets/$name" "meter_values_dataset_stage2" || $python make_dataset.py stage2 \
         --labels "$work/$name/stage2/labels.json" --images "$work/$name/stage2/images" --out "$work/sets/$name" \
         --split 0.97 0.03 0
@@ -213,6 +215,12 @@ train_line display_further 24 $(real_displays 1) $lcds "$s/displays815" "$s/disp
     "$s/made819" --mix 1.3 1.2 0.5 0.7 0.75 0.3 0.6 1.3 1.4 0.8 1.6 2.2 2.8 2.8 --digits $digits --max_side 400 \
     --initial_weights "$work/display.keras" --steps_per_epoch 100 --batch_size 128 --learning_rate 4.5e-4 --warmup_steps 60 \
     --ema 0.997
+# At the end on weaker views, which are nearer to what the reader will see.
+newer="$s/displays815 $s/displays814 $s/lcds816 $s/made817 $s/made818 $s/made819 $s/made820"
+train_line display_weaker 16 $(real_displays 1) $lcds $newer "$s/made821" --augmentation 0.45 \
+    --mix 1.3 1.2 0.5 0.7 0.75 0.3 0.6 1.2 1.1 0.7 1.3 2.0 1.8 1.8 2.0 1.5 --digits $digits --max_side 400 \
+    --initial_weights "$work/display_further.keras" --steps_per_epoch 100 --batch_size 128 --learning_rate 4e-4 \
+    --warmup_steps 60 --ema 0.997
 
 # The gaps between digits. Of jorvkve few: on its displays without red nobody can say whether the last drum is tenths.
 made displays13 displays 16000 13
@@ -236,7 +244,14 @@ $python train_point.py --network "$larger" --initial_weights "$work/larger.keras
     --mix 0.9 0.9 0.25 0.35 0.4 0.25 0.6 0.8 0.9 1.6 2.6 2.8 \
     --output "$work/point_larger.keras" --logs "$work/logs/point_larger" \
     --checkpoints "$work/checkpoints/point_larger" --quiet
-$python -m points.release "$work/point_larger.keras" points/point.keras
+# At the end on weaker views too.
+$python train_point.py --network "$larger" --initial_weights "$work/point_larger.keras" --epochs 22 --steps_per_epoch 50 \
+    --learning_rate 6e-4 --warmup_steps 100 --max_side 520 --augmentation 0.4 $(resumed point_weaker) --digits $digits \
+    --dataset_path $(real_displays 1) $lcds $newer \
+    --mix 0.9 0.9 0.25 0.35 0.4 0.25 0.6 0.8 1.2 0.7 1.2 1.6 1.6 1.6 1.6 \
+    --output "$work/point_weaker.keras" --logs "$work/logs/point_weaker" \
+    --checkpoints "$work/checkpoints/point_weaker" --quiet
+$python -m points.release "$work/point_weaker.keras" points/point.keras
 
 # The corner network looks from close by: larger pictures of the same photos, and made ones.
 for name in toloka_water iaoqian_water jorvkve_electric anhkhoitran_electric yuva_eb_lcd_electric; do
