@@ -80,8 +80,8 @@ def fit_lines(
     model, state = prepare_run(create, {"logits": CtcLoss()}, run, resume)
     if resume:
         check_same(embedded_config(model), config, f"--resume_training: {run.checkpoints}", (*_SHAPE, "alphabet"))
-    of_displays = bool(samples) and isinstance(samples[0], Stage2Sample)
-    shown: Any = DISPLAY_AUGMENTATION.scaled(strength) if of_displays else augmentation_of(config.task, strength)
+    displays = bool(samples) and isinstance(samples[0], Stage2Sample)
+    shown: Any = DISPLAY_AUGMENTATION.scaled(strength) if displays else augmentation_of(config.task, strength)
     write_json_atomic(run.logs / "config.json", {"network": config.to_dict(), "augmentation": shown})
     make = examples(samples, config, strength, run.seed, singles)
     feed = Feed(make, chances(sets), run, int(state.get("epoch", 0)))

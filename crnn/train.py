@@ -112,7 +112,7 @@ def train(args: argparse.Namespace) -> keras.callbacks.History:
         validation,
         run,
         config,
-        args.augmentation,
+        strength=args.augmentation,
         resume=args.resume_training,
         initial=args.initial_weights,
         callbacks=watchers(config, validation, run),

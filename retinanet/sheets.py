@@ -36,13 +36,13 @@ def augmented_tiles(
     rng = np.random.default_rng(seed)
     stage = 1 if isinstance(config, Stage1Config) else 2
     pool = DigitPool.collect(samples, seed=seed) if stage == 2 else None  # type: ignore[arg-type]
+    settings = CORNERS_PUT_RIGHT.scaled(strength)
     tiles = []
     for index in rng.integers(len(samples), size=_PICTURES[stage]):
         sample = samples[index]
         if isinstance(sample, Stage1Sample):
             view, shapes, labels = stage1_view(sample, config.input_size, rng, Stage1Augmentation())
         else:
-            settings = CORNERS_PUT_RIGHT.scaled(strength)
             view, shapes, labels = stage2_view(sample, config.input_size, rng, settings, pool)
         tiles.append(_tile(stage, view, shapes, labels, sample.name))
     return tiles

@@ -98,6 +98,7 @@ def test_a_sheet_of_augmented_samples(stage, sets, tmp_path, capsys):
     picture = load_image(sheet)
     assert min(picture.shape[:2]) > 300 and picture.std() > 10
     assert f"augmented samples: {sheet}" in capsys.readouterr().out
+    assert not (tmp_path / "best.keras").exists() and not (tmp_path / "logs").exists()
 
 
 def test_views_of_displays_can_be_weaker(sets, tmp_path, capsys):

@@ -37,6 +37,19 @@ _WITHOUT = [
     "--preview",
     "--quiet",
 ]
+#: Flags that the told command repeats where they differ from their defaults; not every training has all of them.
+_TOLD = [
+    "mix",
+    "digits",
+    "network",
+    "initial_weights",
+    "augmentation",
+    "precision",
+    "max_side",
+    "ema",
+    "warmup_steps",
+    "seed",
+]
 #: Flags that do not change what comes out.
 _NEUTRAL = {
     "workers",
@@ -183,9 +196,8 @@ def train_command(tuned: Tuned, parser: argparse.ArgumentParser, args: argparse.
     words = ["python", tuned.train_script, "--dataset_path", *map(str, args.dataset_path)]
     for name, value in params.items():
         words += [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
-    known = ("mix", "digits", "network", "initial_weights", "augmentation", "precision", "max_side", "ema")
-    for name in (*tuned.told, *known, "warmup_steps", "seed"):
-        value = getattr(args, name, None)  # not every training has all of them
+    for name in (*tuned.told, *_TOLD):
+        value = getattr(args, name, None)
         if value != parser.get_default(name):
             words += [f"--{name}", *(map(str, value) if isinstance(value, list) else [str(value)])]
     return shlex.join(words)
